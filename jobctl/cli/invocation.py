@@ -1,0 +1,159 @@
+"""What every verb shares: the options of "Everywhere" in CLI.md, the store, and where output goes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.model.homes import Home
+from jobctl.settings import Settings, resolve_home, settings_of
+from jobctl.store import Store
+
+COMMAND_KEY = "jobctl.command"
+_ROOT_KEY = "jobctl.root"
+
+HomeOption = Annotated[
+    str | None, typer.Option("--home", metavar="DIR", help="Use this home instead of $JOBCTL_HOME or .jobctl/.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ColorOption = Annotated[bool, typer.Option("--no-color", help="No colours, also with NO_COLOR set.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+VersionOption = Annotated[bool, typer.Option("--version", help="Print the version.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a verb."""
+
+    home_option: str | None = None
+    json: bool = False
+    no_color: bool = False
+    debug: bool = False
+    command: tuple[str, ...] | None = None
+    """What followed ``--``; None without it."""
+    clock: Clock = SystemClock()
+
+    @property
+    def settings(self) -> Settings:
+        """Defaults, then the environment."""
+        return settings_of(os.environ)
+
+    def home(self) -> Home:
+        """The home this call is about."""
+        return resolve_home(self.home_option, os.environ, os.getcwd())
+
+    def store(self, *, create: bool = False) -> Store:
+        """The open store; see ``Store.open``."""
+        return Store.open(self.home(), self.clock, create=create)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether people look at standard output."""
+        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    @property
+    def color(self) -> bool:
+        """Whether colours are wanted on standard output."""
+        return self.is_terminal and not self.no_color and not os.environ.get("NO_COLOR")
+
+    def print(self, text: str) -> None:
+        """A line of data is on standard output."""
+        sys.stdout.write(f"{text}\n")
+
+    def print_json(self, document: object) -> None:
+        """The document is on standard output, on one line."""
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+    def note(self, text: str) -> None:
+        """A remark for people is on standard error."""
+        sys.stdout.flush()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def root_callback(
+    ctx: typer.Context,
+    home: HomeOption = None,
+    no_color: ColorOption = False,
+    debug: DebugOption = False,
+    version: VersionOption = False,
+) -> None:
+    """Queue, schedule, supervise and watch background jobs, from one SQLite file.
+
+    \b
+    Examples:
+      jobctl submit -- python train.py     store a job and print its id
+      jobctl up                            run what is queued, here in the foreground
+      jobctl list                          see how it stands
+    """
+    ctx.meta[_ROOT_KEY] = {"home": home, "no_color": no_color, "debug": debug}
+
+
+def bind(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """A callback for Typer that passes an ``Invocation`` and option groups to a verb's function.
+
+    The function's first parameter gets the ``Invocation``; a parameter annotated with a dataclass is replaced
+    by the dataclass's fields as options.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+    groups = {p.name: p.annotation for p in own if is_dataclass(p.annotation)}
+    flat = [option for p in own for option in (_group_options(groups[p.name]) if p.name in groups else [p])]
+
+    def callback(ctx: typer.Context, **values: Any) -> int | None:
+        call = _invocation(ctx, values)
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        return function(call, **values)
+
+    callback.__doc__ = function.__doc__
+    callback.__name__ = function.__name__
+    callback.__annotations__ = {}
+    callback.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [_keyword("ctx", typer.Context, inspect.Parameter.empty), *map(_as_keyword, flat), *_common_options()]
+    )
+    return callback
+
+
+def _invocation(ctx: typer.Context, values: dict[str, Any]) -> Invocation:
+    above = ctx.meta.get(_ROOT_KEY, {})
+    return Invocation(
+        home_option=values.pop("home_") or above.get("home"),
+        json=values.pop("json_"),
+        no_color=values.pop("no_color_") or bool(above.get("no_color")),
+        debug=values.pop("debug_") or bool(above.get("debug")),
+        command=ctx.meta.get(COMMAND_KEY),
+    )
+
+
+def _common_options() -> list[inspect.Parameter]:
+    return [
+        _keyword("json_", JsonOption, False),
+        _keyword("home_", HomeOption, None),
+        _keyword("no_color_", ColorOption, False),
+        _keyword("debug_", DebugOption, False),
+    ]
+
+
+def _group_options(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        _keyword(field.name, hints[field.name], inspect.Parameter.empty if field.default is MISSING else field.default)
+        for field in fields(group)
+    ]
+
+
+def _as_keyword(parameter: inspect.Parameter) -> inspect.Parameter:
+    return _keyword(parameter.name, parameter.annotation, parameter.default)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)

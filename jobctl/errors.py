@@ -1,0 +1,128 @@
+"""Every deliberate error, and the exit code it becomes (CLI.md, "Everywhere").
+
+    JobctlError                       70  a bug, if nothing more exact is raised
+    ├── BadInputError                  2  bad input, nothing changed
+    ├── NotFoundError                  3  no such job, queue, schedule, daemon, workflow
+    ├── StateConflictError             4  refused in the present state
+    ├── UnusableError                  5  the store or the system is unusable
+    │   ├── StoreDamagedError          5  not a database, or a damaged one
+    │   ├── StoreForeignError          5  a database of another application or of a newer jobctl
+    │   ├── StoreFullError             5  the disk is full
+    │   └── StoreBusyError             5  another writer kept the store past the timeout
+    ├── SupervisorDownError            6  a supervisor is needed and none is running
+    ├── WaitTimeoutError             124  waiting timed out
+    └── InterruptedByUserError       130  Ctrl-C
+
+Each carries what is wrong, the value, what to do about it, and a stable code that scripts may match.
+"""
+
+from __future__ import annotations
+
+
+class JobctlError(Exception):
+    """A deliberate failure with one line for people and a code for scripts.
+
+    Args:
+        what: what is wrong, without the value: ``"no such job"``.
+        value: the offending value as the user gave it; shown escaped and cut to 80 characters.
+        hint: what to do next; may be empty.
+        code: stable identifier starting with ``E_``.
+    """
+
+    exit_code = 70
+    default_code = "E_INTERNAL"
+
+    def __init__(self, what: str, value: object = None, hint: str = "", code: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.value = None if value is None else str(value)
+        self.hint = hint
+        self.code = code or self.default_code
+
+    def __str__(self) -> str:
+        """The message without prefix and code: ``<what>: '<value>'; <hint>``."""
+        text = self.what
+        if self.value is not None:
+            text += f": '{_shown(self.value)}'"
+        if self.hint:
+            text += f"; {self.hint}"
+        return text
+
+
+class BadInputError(JobctlError):
+    """The input is wrong; nothing was changed."""
+
+    exit_code = 2
+    default_code = "E_BAD_INPUT"
+
+
+class NotFoundError(JobctlError):
+    """The thing named does not exist."""
+
+    exit_code = 3
+    default_code = "E_NOT_FOUND"
+
+
+class StateConflictError(JobctlError):
+    """The request is legal but not in the present state."""
+
+    exit_code = 4
+    default_code = "E_STATE"
+
+
+class UnusableError(JobctlError):
+    """The store or the system cannot be used as it is."""
+
+    exit_code = 5
+    default_code = "E_UNUSABLE"
+
+
+class StoreDamagedError(UnusableError):
+    """The store file is not a database, or is damaged."""
+
+    default_code = "E_STORE_DAMAGED"
+
+
+class StoreForeignError(UnusableError):
+    """The store file belongs to another application or to a newer jobctl; it was left untouched."""
+
+    default_code = "E_STORE_FOREIGN"
+
+
+class StoreFullError(UnusableError):
+    """The disk (or a quota) is full; the transaction was rolled back."""
+
+    default_code = "E_STORE_FULL"
+
+
+class StoreBusyError(UnusableError):
+    """Another writer kept the store past the timeout."""
+
+    default_code = "E_STORE_BUSY"
+
+
+class SupervisorDownError(JobctlError):
+    """The request needs a running supervisor."""
+
+    exit_code = 6
+    default_code = "E_NO_SUPERVISOR"
+
+
+class WaitTimeoutError(JobctlError):
+    """What was awaited did not happen in time."""
+
+    exit_code = 124
+    default_code = "E_TIMEOUT"
+
+
+class InterruptedByUserError(JobctlError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+    default_code = "E_INTERRUPTED"
+
+
+def _shown(value: str) -> str:
+    """``value`` with every unprintable character escaped, at most 80 characters long."""
+    text = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,1 @@
+"""Pure rules: jobs, retries, queues, events and how their texts are read. No I/O, no clock reads."""

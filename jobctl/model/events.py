@@ -1,0 +1,56 @@
+"""Events: facts that happened, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """Every kind of event this version writes."""
+
+    JOB_SUBMITTED = "job.submitted"
+    JOB_QUEUED = "job.queued"
+    JOB_STARTED = "job.started"
+    JOB_PROGRESS = "job.progress"
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    JOB_TIMEOUT = "job.timeout"
+    JOB_RETRIED = "job.retried"
+    JOB_LOST = "job.lost"
+    JOB_ADOPTED = "job.adopted"
+    JOB_HELD = "job.held"
+    JOB_RELEASED = "job.released"
+    JOB_CANCEL_REQUESTED = "job.cancel_requested"
+    JOB_STRAYS_KILLED = "job.strays_killed"
+    QUEUE_ADDED = "queue.added"
+    QUEUE_CHANGED = "queue.changed"
+    QUEUE_PAUSED = "queue.paused"
+    QUEUE_RESUMED = "queue.resumed"
+    QUEUE_REMOVED = "queue.removed"
+    SUPERVISOR_STARTED = "supervisor.started"
+    SUPERVISOR_DRAINING = "supervisor.draining"
+    SUPERVISOR_STOPPED = "supervisor.stopped"
+    SUPERVISOR_LOST = "supervisor.lost"
+    SUPERVISOR_START_REFUSED = "supervisor.start_refused"
+
+
+class Entity(StrEnum):
+    """What an event is about."""
+
+    JOB = "job"
+    QUEUE = "queue"
+    SUPERVISOR = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stored event; ``id`` is the cursor of ``events --follow``, ``at`` in milliseconds UTC."""
+
+    id: int
+    at: int
+    kind: str
+    entity: str
+    entity_id: int | str
+    data: object

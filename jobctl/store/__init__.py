@@ -1,0 +1,104 @@
+"""All that is persisted: one SQLite file, and the only code that knows its tables."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from jobctl.clock import Clock
+from jobctl.model.homes import Home
+from jobctl.store.attempts import Attempts
+from jobctl.store.database import CALLER_TIMEOUT_SECONDS, Database, check_file, check_identity, missing_store
+from jobctl.store.events import Events
+from jobctl.store.jobs import Jobs
+from jobctl.store.lives import Lives
+from jobctl.store.migrations import NEWEST
+from jobctl.store.queues import Queues
+from jobctl.store.transitions import Transitions
+
+__all__ = ["Store"]
+
+
+class Store:
+    """An open store: one noun an attribute, ``write()`` around every change."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        self.home = home
+        self.database = database
+        self.write = database.write
+        self.events = Events(database)
+
+    @classmethod
+    def open(
+        cls, home: Home, clock: Clock, *, create: bool = False, timeout_seconds: float = CALLER_TIMEOUT_SECONDS
+    ) -> Store:
+        """The store of ``home``, of the newest schema.
+
+        Args:
+            home: its directory exists and is the caller's own (``settings`` sees to that).
+            clock: for the instants of migrations.
+            create: make the store if there is none; otherwise that is ``E_NO_STORE``.
+            timeout_seconds: how long a write waits for other writers.
+
+        Raises:
+            NotFoundError: there is no store and ``create`` is False.
+            UnusableError: the file is not a store of ours, newer, damaged, or not accessible.
+        """
+        if not check_file(home.store):
+            if not create:
+                raise missing_store(home.path)
+            _migrate(home, clock)
+        database = Database(home.store, timeout_seconds=timeout_seconds)
+        try:
+            if check_identity(database, NEWEST) < NEWEST:
+                database.close()
+                _migrate(home, clock)
+                database = Database(home.store, timeout_seconds=timeout_seconds)
+            database.configure()
+        except BaseException:
+            database.close()
+            raise
+        return cls(home, database)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Jobs: submitted, read, listed."""
+        return Jobs(self.database, self.events)
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        """The legal moves of jobs."""
+        return Transitions(self.database, self.events)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """What ran."""
+        return Attempts(self.database)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Named lanes."""
+        return Queues(self.database, self.events)
+
+    @cached_property
+    def lives(self) -> Lives:
+        """Supervising processes."""
+        return Lives(self.database, self.events)
+
+    def close(self) -> None:
+        """The connection is closed."""
+        self.database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _migrate(home: Home, clock: Clock) -> None:
+    # Imported here: only the first open and upgrades pay for it.
+    from jobctl.store.migrate import bring_up_to_date
+
+    os.makedirs(home.path, mode=0o700, exist_ok=True)
+    bring_up_to_date(home, clock)

@@ -1,0 +1,28 @@
+"""Attempts as rows, read only: a supervisor writes them in ``store.transitions``."""
+
+from __future__ import annotations
+
+from jobctl.model.jobs import Attempt, JobId, Outcome
+from jobctl.store.database import Database
+
+
+class Attempts:
+    """One row a try; immutable once ended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, job_id: JobId) -> list[Attempt]:
+        """The attempts of a job, oldest first."""
+        rows = self._database.rows(
+            "SELECT job_id, number, pid, started_at, finished_at, outcome, reason, exit_code, signal, error,"
+            " cpu_seconds, max_rss_bytes, split_output FROM attempts WHERE job_id=? ORDER BY number",
+            (job_id,),
+        )
+        return [
+            Attempt(
+                JobId(row[0]), row[1], row[2], row[3], row[4], None if row[5] is None else Outcome(row[5]),
+                row[6], row[7], row[8], row[9], row[10], row[11], bool(row[12]),
+            )
+            for row in rows
+        ]  # fmt: skip

@@ -1,0 +1,225 @@
+"""One connection to the store's SQLite file, opened safely and checked.
+
+What Peewee's APSW extension lacks is wrapped here: pragmas are read back (a misspelt one is silently
+ignored by SQLite), every write is BEGIN IMMEDIATE (a plain ``atomic()`` fails half its transactions under six
+writers, notes/reliability.md section 3), results are always fetched whole (an unfinished RETURNING keeps the
+write lock), and errors become those of ``jobctl.errors``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+from peewee import DatabaseError, InterfaceError, OperationalError
+from playhouse.apsw_ext import APSWDatabase
+
+from jobctl.errors import (
+    JobctlError,
+    NotFoundError,
+    StoreBusyError,
+    StoreDamagedError,
+    StoreForeignError,
+    StoreFullError,
+    UnusableError,
+)
+
+APPLICATION_ID = 0x6A6F6263
+"""``jobc`` in ASCII, in the header of every store."""
+
+CALLER_TIMEOUT_SECONDS = 30.0
+SUPERVISOR_TIMEOUT_SECONDS = 0.05
+
+Row = tuple[Any, ...]
+
+_CONNECTION_PRAGMAS = {
+    "foreign_keys": 1,
+    "synchronous": 2,
+    "wal_autocheckpoint": 1000,
+    "journal_size_limit": 16 * 1024 * 1024,
+    "temp_store": 2,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+}
+
+
+class Database:
+    """An open store. Not for use across a fork or in another thread."""
+
+    def __init__(self, path: str, *, timeout_seconds: float = CALLER_TIMEOUT_SECONDS) -> None:
+        self.path = path
+        self._owner = os.getpid()
+        self._depth = 0
+        flags = apsw.SQLITE_OPEN_READWRITE
+        self.peewee = APSWDatabase(path, timeout=timeout_seconds, autoconnect=False, flags=flags)
+        with translated(path):
+            self.peewee.connect()
+        self._cursor = self.peewee.connection().cursor()
+
+    def configure(self) -> None:
+        """Every pragma of a connection is set and was read back.
+
+        Raises:
+            UnusableError: SQLite did not take one of them.
+        """
+        for name, value in _CONNECTION_PRAGMAS.items():
+            self.rows(f"PRAGMA {name} = {value}")
+            got = self.row(f"PRAGMA {name}")
+            if got is None or got[0] != value:
+                raise UnusableError(f"SQLite refused the setting {name}={value}", got, "run: jobctl db info")
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of one statement, fetched at once."""
+        with translated(self.path):
+            return self._cursor.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """The first row, if any."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first column of the first row; None without a row."""
+        found = self.rows(sql, parameters)
+        return found[0][0] if found else None
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """One statement was executed for each of ``rows``."""
+        with translated(self.path):
+            self._cursor.executemany(sql, rows)
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """One BEGIN IMMEDIATE transaction; joined when one is already open.
+
+        A terminal's Ctrl-Z is kept away from it: a stopped process would hold the write lock.
+
+        Raises:
+            StoreBusyError: another writer kept the store past the timeout.
+        """
+        if self._owner != os.getpid():
+            raise UnusableError("the store was opened in another process", hint="open it anew after a fork")
+        if self._depth:
+            yield
+            return
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+        self._depth = 1
+        try:
+            with translated(self.path), self.peewee.atomic("IMMEDIATE"):
+                yield
+        finally:
+            self._depth = 0
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed (20 µs)."""
+        return int(self.value("PRAGMA data_version"))
+
+    def set_timeout(self, seconds: float) -> None:
+        """Waiting for the write lock takes at most ``seconds`` from now on."""
+        self.peewee.connection().setbusytimeout(int(seconds * 1000))
+
+    def checkpoint(self) -> None:
+        """The WAL is emptied if nobody reads or writes; never waits."""
+        self.set_timeout(0)
+        try:
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        except StoreBusyError:
+            return
+        finally:
+            self.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """The connection is closed; closing twice is harmless."""
+        if not self.peewee.is_closed():
+            self._cursor.close()
+            self.peewee.close()
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Errors of APSW and Peewee leave as those of ``jobctl.errors``."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise StoreBusyError("the store is busy", path, "another process keeps writing; try again") from error
+    except apsw.FullError as error:
+        raise StoreFullError("the disk is full", path, "free some space; nothing was changed") from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StoreDamagedError("the store is damaged or no database", path, _DAMAGED_HINT) from error
+    except (apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        raise UnusableError("the store is read-only", path, "check its owner and permissions") from error
+    except apsw.CantOpenError as error:
+        raise UnusableError("cannot open the store", path, "check the directory's permissions") from error
+    except apsw.IOError as error:
+        raise UnusableError(f"reading or writing the store failed ({error})", path, "check the disk") from error
+    except (OperationalError, DatabaseError, InterfaceError) as error:
+        if isinstance(error.__cause__, apsw.Error):
+            with translated(path):
+                raise error.__cause__ from error
+        raise
+
+
+_DAMAGED_HINT = "the file was left untouched; move it away or restore a backup"
+
+
+def check_file(path: str) -> bool:
+    """Whether a store file exists at ``path``, after refusing what must never be opened as one.
+
+    Raises:
+        UnusableError: a directory, a symbolic link, a file with two names (SQLite: undefined behaviour) or of
+            another owner.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UnusableError(f"cannot open the store ({error.strerror})", path) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UnusableError("the store is not a regular file", path, "move it away")
+    if found.st_nlink > 1:
+        raise UnusableError(f"the store has {found.st_nlink} names; SQLite forbids that", path, "remove one")
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        _check_owner(name)
+    return found.st_size > 0
+
+
+def _check_owner(path: str) -> None:
+    try:
+        owner = os.lstat(path).st_uid
+    except FileNotFoundError:
+        return
+    if owner != os.geteuid():
+        raise UnusableError(f"a file of the store belongs to user {owner}", path, "chown it to yourself")
+
+
+def check_identity(database: Database, newest: int) -> int:
+    """The schema version of a store of ours; 0 for an empty database.
+
+    Raises:
+        StoreForeignError: another application's database, or one of a newer jobctl.
+    """
+    application = int(database.value("PRAGMA application_id"))
+    version = int(database.value("PRAGMA user_version"))
+    if application == 0 and version == 0 and not database.value("SELECT count(*) FROM sqlite_schema"):
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreForeignError(
+            f"not a jobctl store (application_id {application})", database.path, "use another --home"
+        )
+    if version > newest:
+        raise StoreForeignError(
+            f"the store has version {version}, this jobctl knows up to {newest}", database.path, "upgrade jobctl"
+        )
+    return version
+
+
+def missing_store(home: str) -> JobctlError:
+    """The error for a verb that needs a store where there is none."""
+    return NotFoundError("no store in", home, "submit a job first", "E_NO_STORE")

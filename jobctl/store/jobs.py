@@ -1,0 +1,231 @@
+"""Jobs as rows: submitted, read, listed, counted. Their moves are in ``store.transitions``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobctl.model.events import EventKind
+from jobctl.model.filters import JobFilter
+from jobctl.model.jobs import (
+    Job,
+    JobId,
+    JobKind,
+    JobProgress,
+    JobStatus,
+    LifeId,
+    Reason,
+    Submission,
+    Token,
+)
+from jobctl.model.selectors import Selector, SelectorKind
+from jobctl.store.database import Database
+from jobctl.store.events import Events, job_event
+from jobctl.store.listings import order_of, selection, where
+from jobctl.store.specs import environment_text, spec_of, spec_text
+
+_COLUMNS = (
+    "j.id, j.name, j.state, j.reason, j.queue, j.priority, j.kind, j.type, j.category, j.user,"
+    " (SELECT json_group_array(t.tag) FROM job_tags t WHERE t.job_id=j.id), s.meta, j.parent_id, j.workflow_id,"
+    " j.step, j.submitted_by, j.unique_key, j.lock_key, s.spec, j.attempt, j.attempts_used, j.crashes, j.life_id,"
+    " j.token, j.revision, j.created_at, j.eligible_at, j.queued_at, j.started_at, j.finished_at,"
+    " j.cancel_requested_at, j.exit_code, j.signal, a.error, r.result, a.cpu_seconds, a.max_rss_bytes,"
+    " p.percent, p.items_done, p.items_total, p.items_failed, p.item_errors, p.message"
+)
+_JOINED = (
+    " FROM jobs j JOIN job_specs s ON s.job_id=j.id LEFT JOIN job_results r ON r.job_id=j.id"
+    " LEFT JOIN job_progress p ON p.job_id=j.id LEFT JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A job that a selector found; ``outright`` when its id was named alone."""
+
+    id: JobId
+    status: JobStatus
+    reason: str | None
+    outright: bool
+
+
+class Jobs:
+    """The jobs table and its side tables."""
+
+    def __init__(self, database: Database, events: Events) -> None:
+        self._database = database
+        self._events = events
+
+    def submit(self, jobs: Sequence[Submission], now: int, life: LifeId | None = None) -> list[JobId]:
+        """Every job is stored, or (on any error) none; expects an open write transaction.
+
+        Args:
+            jobs: checked and complete; their queues exist.
+            now: milliseconds UTC.
+            life: the life that the ones with ``reserved`` are reserved for.
+        """
+        database = self._database
+        first = 1 + int(database.value("SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name='jobs'") or 0)
+        ids = [JobId(first + offset) for offset in range(len(jobs))]
+        hashes = self._store_environments(jobs)
+        numbered = list(zip(ids, jobs, strict=True))
+        database.many(_INSERT_JOB, (_job_row(number, job, now, life) for number, job in numbered))
+        database.many(
+            "INSERT INTO job_specs(job_id, spec, meta, environment_hash) VALUES(?,?,?,?)",
+            (
+                (number, spec_text(job.spec), _optional_json(job.meta), hashes[id(job.environment)])
+                for number, job in numbered
+            ),
+        )
+        database.many(
+            "INSERT INTO job_tags(tag, job_id) VALUES(?,?)",
+            ((tag, number) for number, job in numbered for tag in sorted(set(job.tags))),
+        )
+        self._events.add_rows(
+            job_event(now, EventKind.JOB_SUBMITTED, number, {"name": job.name, "status": _first_state(job, now)[0]})
+            for number, job in numbered
+        )
+        return ids
+
+    def _store_environments(self, jobs: Iterable[Submission]) -> dict[int, str]:
+        """The hash of each distinct environment object; jobs of one caller share it."""
+        hashes: dict[int, str] = {}
+        for job in jobs:
+            if id(job.environment) in hashes:
+                continue
+            digest, body = environment_text(job.environment)
+            self._database.rows(
+                "INSERT INTO environments(hash, body) VALUES(?,?) ON CONFLICT DO NOTHING", (digest, body)
+            )
+            hashes[id(job.environment)] = digest
+        return hashes
+
+    def environment(self, digest: str | None) -> dict[str, str]:
+        """The stored environment with this hash; empty without one."""
+        body = self._database.value("SELECT body FROM environments WHERE hash=?", (digest,))
+        found: dict[str, str] = {} if body is None else json.loads(body)
+        return found
+
+    def get(self, job_id: int) -> Job | None:
+        """The job with this id, with everything that is known of it."""
+        row = self._database.row(f"SELECT {_COLUMNS}{_JOINED} WHERE j.id=?", (job_id,))
+        return None if row is None else _job(row)
+
+    def list(self, narrowed: JobFilter) -> list[Job]:
+        """The jobs that pass ``narrowed``, in its order."""
+        condition, parameters = where(narrowed)
+        sql = f"SELECT {_COLUMNS}{_JOINED} WHERE {condition} ORDER BY {order_of(narrowed)}"
+        if narrowed.limit is not None:
+            sql += " LIMIT ?"
+            parameters.append(narrowed.limit)
+        return [_job(row) for row in self._database.rows(sql, parameters)]
+
+    def select(self, selector: Selector) -> list[Selected]:
+        """The jobs a selector names, by id, each once."""
+        found: dict[JobId, Selected] = {}
+        for part in selector.parts:
+            outright = part.kind is SelectorKind.LAST or (
+                part.kind is SelectorKind.IDS and part.first == part.last
+            )
+            condition, parameters = selection(part)
+            for job_id, state, reason in self._database.rows(
+                f"SELECT j.id, j.state, j.reason FROM jobs j WHERE {condition}", parameters
+            ):
+                known = found.get(job_id)
+                found[job_id] = Selected(
+                    JobId(job_id), JobStatus(state), reason, outright or (known is not None and known.outright)
+                )
+        return [found[job_id] for job_id in sorted(found)]
+
+    def statuses(self, job_ids: Iterable[JobId]) -> dict[JobId, JobStatus]:
+        """The present status of each job that exists."""
+        wanted = json.dumps(list(job_ids))
+        rows = self._database.rows(
+            "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (wanted,)
+        )
+        return {JobId(row[0]): JobStatus(row[1]) for row in rows}
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state, from partial indexes and kept totals."""
+        counted = dict.fromkeys((status.value for status in JobStatus), 0)
+        for state in ("created", "queued", "running"):
+            counted[state] = int(self._database.value(f"SELECT count(*) FROM jobs WHERE state='{state}'"))
+        counted |= {row[0]: row[1] for row in self._database.rows("SELECT state, jobs FROM job_totals")}
+        return counted
+
+    def waiting_reasons(self) -> dict[str, int]:
+        """How many created jobs wait for what."""
+        rows = self._database.rows("SELECT reason, count(*) FROM jobs WHERE state='created' GROUP BY reason")
+        return dict(rows)
+
+    def next_due(self) -> int | None:
+        """The earliest instant at which a waiting job becomes eligible."""
+        found = self._database.value(
+            "SELECT min(eligible_at) FROM jobs WHERE state='created' AND reason IN('time','retry')"
+        )
+        return None if found is None else int(found)
+
+    def descendants(self, job_id: JobId) -> list[JobId]:
+        """Every job submitted from inside this one, directly or not."""
+        rows = self._database.rows(
+            "WITH RECURSIVE below(id) AS (SELECT id FROM jobs WHERE parent_id=? UNION"
+            " SELECT j.id FROM jobs j JOIN below b ON j.parent_id=b.id) SELECT id FROM below ORDER BY id",
+            (job_id,),
+        )
+        return [JobId(row[0]) for row in rows]
+
+    def names(self, prefix: str, limit: int = 50) -> list[str]:
+        """Distinct job names that start with ``prefix``, for completion."""
+        rows = self._database.rows(
+            "SELECT DISTINCT name FROM jobs WHERE name>=? AND name<? ORDER BY name LIMIT ?",
+            (prefix, prefix + "\U0010ffff", limit),
+        )
+        return [row[0] for row in rows]
+
+
+_INSERT_JOB = (
+    "INSERT INTO jobs(id, kind, name, state, reason, queue, priority, type, category, user, parent_id,"
+    " submitted_by, reserved, life_id, created_at, eligible_at, queued_at)"
+    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+
+
+def _first_state(job: Submission, now: int) -> tuple[JobStatus, Reason | None]:
+    if job.hold:
+        return JobStatus.CREATED, Reason.HOLD
+    if job.eligible_at is not None and job.eligible_at > now:
+        return JobStatus.CREATED, Reason.TIME
+    return JobStatus.QUEUED, None
+
+
+def _job_row(number: JobId, job: Submission, now: int, life: LifeId | None) -> tuple[Any, ...]:
+    state, reason = _first_state(job, now)
+    return (
+        number, job.kind.value, job.name, state.value, None if reason is None else reason.value, job.queue,
+        job.priority, job.type, job.category, job.user, job.parent_id, job.submitted_by, job.reserved,
+        life if job.reserved else None, now, job.eligible_at, now if state is JobStatus.QUEUED else None,
+    )  # fmt: skip
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    progress = JobProgress(
+        percent=row[37], items_done=row[38], items_total=row[39], items_failed=row[40] or 0,
+        item_errors=tuple((item, error) for item, error in json.loads(row[41] or "[]")), message=row[42],
+    )  # fmt: skip
+    return Job(
+        id=JobId(row[0]), name=row[1], status=JobStatus(row[2]), reason=row[3], queue=row[4], priority=row[5],
+        kind=JobKind(row[6]), type=row[7], category=row[8], user=row[9], tags=tuple(sorted(json.loads(row[10]))),
+        meta=None if row[11] is None else json.loads(row[11]), parent_id=row[12], workflow_id=row[13],
+        step=row[14], submitted_by=row[15], unique_key=row[16], lock_key=row[17], spec=spec_of(row[18]),
+        attempt=row[19], attempts_used=row[20], crashes=row[21],
+        life_id=None if row[22] is None else LifeId(row[22]), token=None if row[23] is None else Token(row[23]),
+        revision=row[24], created_at=row[25], eligible_at=row[26], queued_at=row[27], started_at=row[28],
+        finished_at=row[29], cancel_requested_at=row[30], exit_code=row[31], signal=row[32], error=row[33],
+        result=None if row[34] is None else json.loads(row[34]), cpu_seconds=row[35], max_rss_bytes=row[36],
+        progress=progress,
+    )  # fmt: skip
+
+
+def _optional_json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,22 @@
+"""Numbered schema changes. Each runs with ``user_version`` in one transaction; see ``store.migrate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobctl.store.migrations import m0001_jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema: what ``user_version`` becomes, its name and its statements."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+
+
+MIGRATIONS = (Migration(1, "jobs", m0001_jobs.STATEMENTS),)
+"""Every migration, oldest first; the last one's number is the newest schema version."""
+
+NEWEST = MIGRATIONS[-1].number

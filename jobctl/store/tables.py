@@ -1,0 +1,41 @@
+"""The small tables as Peewee models. They are unbound: a query is executed on the database passed to it.
+
+The hot tables (jobs, attempts, events) are written and read with literal SQL in their own modules.
+"""
+
+from __future__ import annotations
+
+from peewee import IntegerField, Model, TextField
+
+
+class QueueTable(Model):  # type: ignore[misc]
+    """Named lanes."""
+
+    name = TextField(primary_key=True)
+    concurrency = IntegerField()
+    paused_at = IntegerField(null=True)
+    created_at = IntegerField()
+
+    class Meta:
+        """The table of migration 1."""
+
+        table_name = "queues"
+
+
+class LifeTable(Model):  # type: ignore[misc]
+    """Supervising processes."""
+
+    id = IntegerField(primary_key=True)
+    kind = TextField()
+    pid = IntegerField()
+    version = TextField()
+    started_at = IntegerField()
+    ended_at = IntegerField(null=True)
+    end_reason = TextField(null=True)
+    stop_requested = TextField(null=True)
+    draining = IntegerField(default=0)
+
+    class Meta:
+        """The table of migration 1."""
+
+        table_name = "lives"
