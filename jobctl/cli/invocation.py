@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -49,6 +49,10 @@ class Invocation:
     def home(self) -> Home:
         """The home this call is about."""
         return resolve_home(self.home_option, os.environ, os.getcwd())
+
+    def at(self, home: Home) -> Invocation:
+        """The same call about another home."""
+        return replace(self, home_option=home.path)
 
     def store(self, *, create: bool = False) -> Store:
         """The open store; see ``Store.open``."""

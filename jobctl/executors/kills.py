@@ -9,12 +9,12 @@ from contextlib import suppress
 from enum import StrEnum
 
 from jobctl.executors.processes import (
+    LINUX,
     ProcessEntry,
     ProcessTable,
-    kill_tagged,
     now_ticks,
     signal_process,
-    tag_supported,
+    sweep,
 )
 from jobctl.executors.trees import Tree, find_shim, is_running, members
 
@@ -78,6 +78,7 @@ class TreeKill:
         self._deadline = now + grace_seconds
         self._asked: set[tuple[int, int]] = set()
         self._killed: set[tuple[int, int]] = set()
+        self._ghosts: set[tuple[int, int]] = set()
         self._empty = 0
         self._asked_at_ticks: int | None = None
         self._killing_since: float | None = None
@@ -96,7 +97,8 @@ class TreeKill:
             self._ask(table, left)
         else:
             left, table = self._kill(table, now)
-        self._empty = 0 if left else self._empty + 1
+        restless = self._is_restless(table)
+        self._empty = 0 if left or restless else self._empty + 1
         if left:
             self._alone_since = None
             if self._killing_since is not None and now - self._killing_since >= HOPELESS_SECONDS:
@@ -138,15 +140,28 @@ class TreeKill:
             self._send_kill(left)
             return left, table
         for _ in range(_PASSES):
-            if self._killed.issuperset((entry.pid, entry.start_ticks) for entry in left):
+            known = self._killed.issuperset((entry.pid, entry.start_ticks) for entry in left)
+            if known and not self._is_restless(table):
                 break  # nothing new: what is left is dying
             shim = find_shim(table, self.tree)
-            if self.tree.tag and tag_supported():
-                kill_tagged(self.tree.tag, table.protected | ({shim.pid} if shim else set()))
+            if LINUX:
+                sweep(self.tree.tag, self.tree.marker, table.protected | ({shim.pid} if shim else set()))
             self._send_kill(left)
             table = self._reread()
             left = members(table, self.tree)
         return left, table
+
+    def _is_restless(self, table: ProcessTable) -> bool:
+        """Whether a process of the tree has become a zombie since the last table.
+
+        What forks itself on fast enough is missed by a table now and then; its dead ancestors, inherited by
+        the subreaper and tagged like it, are not.
+        """
+        tagged = table.tagged.get(self.tree.tag, ()) if self.tree.tag else ()
+        ghosts = {(entry.pid, entry.start_ticks) for entry in tagged if not is_running(entry)}
+        new = ghosts - self._ghosts
+        self._ghosts |= ghosts
+        return bool(new)
 
     def _send_kill(self, left: list[ProcessEntry]) -> None:
         for entry in sorted(left, reverse=True):

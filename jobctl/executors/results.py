@@ -86,10 +86,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _check(value: object) -> None:
     """Nothing in ``value`` is nested too deep or holds a lone surrogate; no recursion."""
-    waiting: list[tuple[object, int]] = [(value, 0)]
+    waiting: list[tuple[object, int]] = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()
-        if depth > MAX_DEPTH:
+        if isinstance(item, dict | list) and depth > MAX_DEPTH:
             raise RecursionError
         if isinstance(item, str):
             _check_text(item)

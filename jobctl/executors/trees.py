@@ -65,7 +65,7 @@ def _branded(table: ProcessTable, tree: Tree) -> list[ProcessEntry]:
     """Processes that carry the tree's own tag or marker."""
     found = list(table.tagged.get(tree.tag, ())) if tree.tag else []
     if tree.marker:
-        found += table.marked(tree.marker, tree.shim_ticks or 0)
+        found += table.marked(tree.marker, tree.shim_ticks or 0, tagged=not tree.tag)
     return found
 
 

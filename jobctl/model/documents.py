@@ -13,8 +13,8 @@ LARGEST_DOCUMENT = 1 << 20
 DEEPEST_DOCUMENT = 64
 
 # A string or a bracket; an unclosed string runs to the end, so that the scan stays linear.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_STRING_OR_BRACKET = r'"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?\Z)|[\[\]{}]'
+_SURROGATE_ESCAPE = r"\\u[dD][89a-fA-F]"
 
 
 def parse_json(
@@ -31,7 +31,7 @@ def parse_json(
         raise BadInputError(f"{what} is empty", document, "give a JSON document", "E_JSON")
     _check_depth(document, what, max_depth)
     value = _loaded(document, what)
-    if _SURROGATE_ESCAPE.search(document) and not _is_encodable(value):
+    if re.search(_SURROGATE_ESCAPE, document) and not _is_encodable(value):
         raise BadInputError(f"{what} contains half a surrogate pair", document, "write it whole", "E_JSON")
     return value
 
@@ -68,7 +68,7 @@ def _check_depth(document: str, what: str, max_depth: int) -> None:
     if document.count("[") + document.count("{") <= max_depth:
         return
     depth = 0
-    for token in _STRING_OR_BRACKET.finditer(document):
+    for token in re.finditer(_STRING_OR_BRACKET, document):
         if token[0] in "[{":
             depth += 1
         elif token[0] in "]}":

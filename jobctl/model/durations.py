@@ -12,9 +12,8 @@ LONGEST_SECONDS = 36_525 * 86_400.0
 
 _UNIT_SECONDS = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_BARE = re.compile(_NUMBER)
-_UNITS = re.compile("".join(rf"(?:({_NUMBER}){unit}(?![a-z]))?" for unit in _UNIT_SECONDS))
-_NEGATIVE = re.compile(rf"-{_NUMBER}[a-z0-9.]*")
+_UNITS = "".join(rf"(?:({_NUMBER}){unit}(?![a-z]))?" for unit in _UNIT_SECONDS)
+_NEGATIVE = rf"-{_NUMBER}[a-z0-9.]*"
 _EXAMPLES = "examples: 90s, 5m, 2h30m, 1d"
 
 
@@ -33,7 +32,7 @@ def parse_duration(
     """
     seconds = _seconds_of(text)
     if seconds is None:
-        if _NEGATIVE.fullmatch(text):
+        if re.fullmatch(_NEGATIVE, text):
             raise BadInputError(f"{what} must be positive", text, _EXAMPLES, "E_DURATION")
         raise BadInputError(f"bad {what}", text, _EXAMPLES, "E_DURATION")
     if seconds == 0 and not allow_zero:
@@ -66,9 +65,9 @@ def format_duration(seconds: float) -> str:
 
 
 def _seconds_of(text: str) -> float | None:
-    if _BARE.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return round(float(text), 3)
-    match = _UNITS.fullmatch(text)
+    match = re.fullmatch(_UNITS, text)
     if not match or not text:
         return None
     amounts = zip(match.groups(), _UNIT_SECONDS.values(), strict=True)

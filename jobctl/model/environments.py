@@ -11,9 +11,9 @@ from jobctl.errors import BadInputError
 SECRET_WORDS = frozenset({"TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "APIKEY", "CREDENTIALS"})
 
 _RESERVED_PREFIXES = ("JOBCTL_", "WATCHDOG_")
-_DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"\s*(?:#.*)?')
-_SINGLE_QUOTED = re.compile(r"'([^']*)'\s*(?:#.*)?")
-_ESCAPE = re.compile(r"\\(.)")
+_DOUBLE_QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"\s*(?:#.*)?'
+_SINGLE_QUOTED = r"'([^']*)'\s*(?:#.*)?"
+_ESCAPE = r"\\(.)"
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$", "`": "`", "'": "'"}
 
 
@@ -121,12 +121,12 @@ def _parse_line(line: str) -> tuple[str, str]:
 
 def _unquoted(value: str) -> str:
     if value.startswith("'"):
-        if match := _SINGLE_QUOTED.fullmatch(value):
+        if match := re.fullmatch(_SINGLE_QUOTED, value):
             return match[1]
         raise ValueError("quote ' is not closed, or text follows it")
     if value.startswith('"'):
-        if match := _DOUBLE_QUOTED.fullmatch(value):
-            return _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[0]), match[1])
+        if match := re.fullmatch(_DOUBLE_QUOTED, value):
+            return re.sub(_ESCAPE, lambda escape: _ESCAPED.get(escape[1], escape[0]), match[1])
         raise ValueError('quote " is not closed, or text follows it')
     return value
 

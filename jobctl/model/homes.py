@@ -42,6 +42,11 @@ class Home:
         return f"{self.path}/backups"
 
     @property
+    def spool(self) -> str:
+        """Standard input kept for jobs that read it."""
+        return f"{self.path}/spool"
+
+    @property
     def secrets(self) -> str:
         """``NAME=value`` lines that jobs may be given but the store never holds."""
         return f"{self.path}/secrets.env"

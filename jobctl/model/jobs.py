@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
+from jobctl.model.progress import Progress
+
 JobId = NewType("JobId", int)
 LifeId = NewType("LifeId", int)
 Token = NewType("Token", int)
@@ -160,18 +162,6 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class JobProgress:
-    """What a job reported of itself last."""
-
-    percent: float | None = None
-    items_done: int | None = None
-    items_total: int | None = None
-    items_failed: int = 0
-    item_errors: tuple[tuple[str, str], ...] = ()
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """One execution of a job; immutable once ``finished_at`` is set. Instants in milliseconds UTC."""
 
@@ -231,7 +221,7 @@ class Job:
     result: object
     cpu_seconds: float | None
     max_rss_bytes: int | None
-    progress: JobProgress
+    progress: Progress
 
     @property
     def max_attempts(self) -> int:

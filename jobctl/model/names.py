@@ -14,8 +14,8 @@ MOST_URGENT, LEAST_URGENT = 1, 10
 _INVISIBLE = frozenset({"Cf", "Zl", "Zp", "Co"})
 # Letters by category, blank on the screen: the Hangul fillers.
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_WHOLE = re.compile(r"-?[0-9]+")
+_QUEUE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_WHOLE = r"-?[0-9]+"
 
 
 def check_name(text: str, what: str = "name") -> str:
@@ -46,7 +46,7 @@ def check_queue_name(text: str, what: str = "queue name") -> str:
     Raises:
         BadInputError: ``E_NAME``.
     """
-    if not _QUEUE_NAME.fullmatch(text):
+    if not re.fullmatch(_QUEUE_NAME, text):
         hint = "use 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit"
         raise BadInputError(f"bad {what}", text, hint, "E_NAME")
     return text
@@ -82,7 +82,7 @@ def parse_whole(text: str, what: str, low: int, high: int) -> int:
     Raises:
         BadInputError: ``E_NUMBER``: signs, blanks, underscores, other digits, leading zeros, out of range.
     """
-    if not _WHOLE.fullmatch(text):
+    if not re.fullmatch(_WHOLE, text):
         raise _not_whole(text, what, (low, high))
     digits = text.lstrip("-")
     if len(digits) > 1 and digits.startswith("0"):

@@ -14,8 +14,8 @@ LONGEST_RANGE = 1_000_000
 LARGEST_ID = 2**63 - 1
 
 _EXAMPLES = "examples: 12  1,3,5-8  last  all  @failed  name:X  tag:X  queue:X  batch:7  parent:7"
-_NUMBER = re.compile(r"-?[0-9]+")
-_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
+_NUMBER = r"-?[0-9]+"
+_RANGE = r"([0-9]+)-([0-9]+)"
 # What people call a state elsewhere, where spelling distance would not find ours.
 _OTHER_WORDS = {
     "done": "completed", "ok": "completed", "success": "completed", "succeeded": "completed",
@@ -120,7 +120,7 @@ def parse_job_id(text: str, what: str = "job id") -> int:
     Raises:
         BadInputError: ``E_SELECTOR``.
     """
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise BadInputError(f"bad {what}", text, "give a whole number such as 12", "E_SELECTOR")
     digits = text.lstrip("-").lstrip("0")
     if text.startswith("-") or not digits:
@@ -130,15 +130,28 @@ def parse_job_id(text: str, what: str = "job id") -> int:
     return int(digits)
 
 
+def parse_status(text: str) -> JobStatus:
+    """The state that ``text`` names.
+
+    Raises:
+        BadInputError: ``E_STATUS``: no state is called so; says which was probably meant.
+    """
+    if text in JOB_STATES:
+        return JobStatus(text)
+    meant = _OTHER_WORDS.get(text.lower()) or _closest(text, JOB_STATES)
+    hint = f"did you mean {meant}?" if meant else "states: " + " ".join(JOB_STATES)
+    raise BadInputError("unknown status", text, hint, "E_STATUS")
+
+
 def _parse_part(part: str, whole: str) -> SelectorPart:
     if not part:
         raise BadInputError("empty part in selector", whole, "remove the extra comma", "E_SELECTOR")
     if part != part.strip():
         raise BadInputError("blank in selector", whole, "write it without blanks: 1,3,5-8", "E_SELECTOR")
-    if _NUMBER.fullmatch(part):
+    if re.fullmatch(_NUMBER, part):
         number = parse_job_id(part)
         return SelectorPart(SelectorKind.IDS, number, number)
-    if match := _RANGE.fullmatch(part):
+    if match := re.fullmatch(_RANGE, part):
         return _parse_range(part, match[1], match[2])
     if part.startswith("@"):
         return SelectorPart(SelectorKind.STATE, text=_parse_state(part))

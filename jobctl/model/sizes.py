@@ -10,7 +10,7 @@ LARGEST_BYTES = 2**63 - 1
 """The largest integer that SQLite, ``setrlimit`` and ``off_t`` agree on."""
 
 _PREFIXES = "kmgtp"
-_SIZE = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
+_SIZE = r"([0-9]{1,30})(?:\.([0-9]{1,30}))?(?:([kmgtp])(?:i?b)?|b)?"
 _EXAMPLES = "examples: 512M, 1.5G, 100k, 1048576"
 
 
@@ -20,7 +20,7 @@ def parse_size(text: str, what: str = "size", *, allow_zero: bool = False) -> in
     Raises:
         BadInputError: ``E_SIZE``: not a size, zero, a fraction of a byte, or above 2^63 - 1.
     """
-    match = _SIZE.fullmatch(text) if text.isascii() else None
+    match = re.fullmatch(_SIZE, text, re.IGNORECASE) if text.isascii() else None
     if match is None:
         what = f"{what} must be positive" if text.startswith("-") else f"bad {what}"
         raise BadInputError(what, text, _EXAMPLES, "E_SIZE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from jobctl.model.jobs import (
     Job,
     JobId,
     JobKind,
-    JobProgress,
     JobStatus,
     LifeId,
     Reason,
     Submission,
     Token,
 )
+from jobctl.model.progress import Progress
 from jobctl.model.selectors import Selector, SelectorKind
 from jobctl.store.database import Database
 from jobctl.store.events import Events, job_event
-from jobctl.store.listings import order_of, selection, where
+from jobctl.store.listings import in_states, order_of, selection, where
 from jobctl.store.specs import environment_text, spec_of, spec_text
 
 _COLUMNS = (
@@ -57,7 +58,7 @@ class Jobs:
         self._database = database
         self._events = events
 
-    def submit(self, jobs: Sequence[Submission], now: int, life: LifeId | None = None) -> list[JobId]:
+    def submit(self, jobs: Sequence[Submission], now: int, life: LifeId | None = None) -> builtins.list[JobId]:
         """Every job is stored, or (on any error) none; expects an open write transaction.
 
         Args:
@@ -66,7 +67,9 @@ class Jobs:
             life: the life that the ones with ``reserved`` are reserved for.
         """
         database = self._database
-        first = 1 + int(database.value("SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name='jobs'") or 0)
+        first = 1 + int(
+            database.value("SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name='jobs'") or 0
+        )
         ids = [JobId(first + offset) for offset in range(len(jobs))]
         hashes = self._store_environments(jobs)
         numbered = list(zip(ids, jobs, strict=True))
@@ -83,7 +86,9 @@ class Jobs:
             ((tag, number) for number, job in numbered for tag in sorted(set(job.tags))),
         )
         self._events.add_rows(
-            job_event(now, EventKind.JOB_SUBMITTED, number, {"name": job.name, "status": _first_state(job, now)[0]})
+            job_event(
+                now, EventKind.JOB_SUBMITTED, number, {"name": job.name, "status": _first_state(job, now)[0]}
+            )
             for number, job in numbered
         )
         return ids
@@ -112,7 +117,7 @@ class Jobs:
         row = self._database.row(f"SELECT {_COLUMNS}{_JOINED} WHERE j.id=?", (job_id,))
         return None if row is None else _job(row)
 
-    def list(self, narrowed: JobFilter) -> list[Job]:
+    def list(self, narrowed: JobFilter) -> builtins.list[Job]:
         """The jobs that pass ``narrowed``, in its order."""
         condition, parameters = where(narrowed)
         sql = f"SELECT {_COLUMNS}{_JOINED} WHERE {condition} ORDER BY {order_of(narrowed)}"
@@ -121,20 +126,30 @@ class Jobs:
             parameters.append(narrowed.limit)
         return [_job(row) for row in self._database.rows(sql, parameters)]
 
-    def select(self, selector: Selector) -> list[Selected]:
-        """The jobs a selector names, by id, each once."""
+    def select(self, selector: Selector, statuses: Sequence[JobStatus] = ()) -> builtins.list[Selected]:
+        """The jobs a selector names, by id, each once.
+
+        Args:
+            selector: what is asked for.
+            statuses: of what is not named outright, only jobs in these states; empty means all.
+        """
         found: dict[JobId, Selected] = {}
         for part in selector.parts:
             outright = part.kind is SelectorKind.LAST or (
                 part.kind is SelectorKind.IDS and part.first == part.last
             )
             condition, parameters = selection(part)
+            if statuses and not outright:
+                condition = f"({condition}) AND {in_states(statuses)}"
             for job_id, state, reason in self._database.rows(
                 f"SELECT j.id, j.state, j.reason FROM jobs j WHERE {condition}", parameters
             ):
                 known = found.get(job_id)
                 found[job_id] = Selected(
-                    JobId(job_id), JobStatus(state), reason, outright or (known is not None and known.outright)
+                    JobId(job_id),
+                    JobStatus(state),
+                    reason,
+                    outright or (known is not None and known.outright),
                 )
         return [found[job_id] for job_id in sorted(found)]
 
@@ -166,7 +181,38 @@ class Jobs:
         )
         return None if found is None else int(found)
 
-    def descendants(self, job_id: JobId) -> list[JobId]:
+    def has_work(self) -> bool:
+        """Whether a job runs, is queued in an unpaused queue, or waits for its next attempt."""
+        return bool(
+            self._database.value(
+                "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='running') OR EXISTS(SELECT 1 FROM queues q"
+                " WHERE q.paused_at IS NULL AND q.concurrency>0"
+                " AND EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND queue=q.name))"
+                " OR EXISTS(SELECT 1 FROM jobs WHERE state='created' AND reason='retry')"
+            )
+        )
+
+    def left_waiting(self) -> builtins.list[str]:
+        """What an idle supervisor leaves: held, future and paused jobs, one line a kind."""
+        words = {"hold": "held", "time": "for later"}
+        lines = [f"{count} {words.get(reason, reason)}" for reason, count in self.waiting_reasons().items()]
+        paused = self._database.rows(
+            "SELECT q.name, (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) AS waiting"
+            " FROM queues q WHERE q.paused_at IS NOT NULL OR q.concurrency=0 ORDER BY q.name"
+        )
+        return lines + [f"{count} in the paused queue {name}" for name, count in paused if count]
+
+    def reads_input(self, path: str) -> bool:
+        """Whether a job that has not ended has this file as its standard input."""
+        return bool(
+            self._database.value(
+                "SELECT EXISTS(SELECT 1 FROM jobs j JOIN job_specs s ON s.job_id=j.id"
+                " WHERE j.state IN('created','queued','running') AND json_extract(s.spec,'$.stdin')=?)",
+                (path,),
+            )
+        )
+
+    def descendants(self, job_id: JobId) -> builtins.list[JobId]:
         """Every job submitted from inside this one, directly or not."""
         rows = self._database.rows(
             "WITH RECURSIVE below(id) AS (SELECT id FROM jobs WHERE parent_id=? UNION"
@@ -175,13 +221,30 @@ class Jobs:
         )
         return [JobId(row[0]) for row in rows]
 
-    def names(self, prefix: str, limit: int = 50) -> list[str]:
+    def names(self, prefix: str, limit: int = 50) -> builtins.list[str]:
         """Distinct job names that start with ``prefix``, for completion."""
         rows = self._database.rows(
             "SELECT DISTINCT name FROM jobs WHERE name>=? AND name<? ORDER BY name LIMIT ?",
             (prefix, prefix + "\U0010ffff", limit),
         )
         return [row[0] for row in rows]
+
+    def tags(self, prefix: str, limit: int = 50) -> builtins.list[str]:
+        """Distinct tags that start with ``prefix``, for completion."""
+        rows = self._database.rows(
+            "SELECT DISTINCT tag FROM job_tags WHERE tag>=? AND tag<? ORDER BY tag LIMIT ?",
+            (prefix, prefix + "\U0010ffff", limit),
+        )
+        return [row[0] for row in rows]
+
+    def upcoming(self, limit: int) -> builtins.list[Job]:
+        """Jobs that wait for their time or their next attempt, the soonest first."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS}{_JOINED} WHERE j.state='created' AND j.reason IN('time','retry')"
+            " ORDER BY j.eligible_at LIMIT ?",
+            (limit,),
+        )
+        return [_job(row) for row in rows]
 
 
 _INSERT_JOB = (
@@ -209,7 +272,7 @@ def _job_row(number: JobId, job: Submission, now: int, life: LifeId | None) -> t
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    progress = JobProgress(
+    progress = Progress(
         percent=row[37], items_done=row[38], items_total=row[39], items_failed=row[40] or 0,
         item_errors=tuple((item, error) for item, error in json.loads(row[41] or "[]")), message=row[42],
     )  # fmt: skip

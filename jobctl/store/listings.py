@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jobctl.model.filters import JobFilter, SortKey
@@ -31,7 +32,7 @@ def selection(part: SelectorPart) -> Condition:
         case SelectorKind.ALL:
             return "1", []
         case SelectorKind.STATE:
-            return _in_states((JobStatus(part.text),)), []
+            return in_states((JobStatus(part.text or ""),)), []
         case SelectorKind.NAME:
             return "j.name=?", [part.text]
         case SelectorKind.TAG:
@@ -52,7 +53,7 @@ def where(narrowed: JobFilter) -> Condition:
         conditions.append("(" + " OR ".join(sql for sql, _ in parts) + ")")
         parameters += [value for _, values in parts for value in values]
     if narrowed.statuses:
-        conditions.append(_in_states(narrowed.statuses))
+        conditions.append(in_states(narrowed.statuses))
     for tag in narrowed.tags:
         conditions.append("j.id IN (SELECT job_id FROM job_tags WHERE tag=?)")
         parameters.append(tag)
@@ -78,7 +79,8 @@ def order_of(narrowed: JobFilter) -> str:
     return _ORDERS[narrowed.sort]
 
 
-def _in_states(statuses: tuple[JobStatus, ...]) -> str:
+def in_states(statuses: Sequence[JobStatus]) -> str:
+    """The condition that a job is in one of these states, as literals that partial indexes see."""
     alternatives = []
     for status in statuses:
         extra = " AND j.finished_at IS NOT NULL" if status in TERMINAL else ""

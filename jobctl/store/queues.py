@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 from jobctl.model.events import Entity, EventKind
 from jobctl.model.queues import Queue
 from jobctl.store.database import Database, translated
@@ -16,7 +18,7 @@ class Queues:
         self._database = database
         self._events = events
 
-    def limits(self) -> list[Queue]:
+    def limits(self) -> builtins.list[Queue]:
         """Every queue without its counts, by name: what a dispatcher needs."""
         rows = self._database.rows("SELECT name, concurrency, paused_at IS NOT NULL FROM queues ORDER BY name")
         return [Queue(name, concurrency, bool(paused)) for name, concurrency, paused in rows]
@@ -25,7 +27,7 @@ class Queues:
         """How many jobs run in each queue that has any, whoever runs them."""
         return dict(self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='running' GROUP BY queue"))
 
-    def list(self) -> list[Queue]:
+    def list(self) -> builtins.list[Queue]:
         """Every queue with its counts, ``default`` first."""
         rows = self._database.rows(
             "SELECT q.name, q.concurrency, q.paused_at IS NOT NULL,"
@@ -33,7 +35,7 @@ class Queues:
             " (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) FROM queues q"
             " ORDER BY q.name<>'default', q.name"
         )
-        created = dict(
+        created: dict[str, int] = dict(
             self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='created' GROUP BY queue")
         )
         return [Queue(row[0], row[1], bool(row[2]), row[3], row[4], created.get(row[0], 0)) for row in rows]
@@ -42,7 +44,7 @@ class Queues:
         """Whether a queue has this name."""
         return self._database.row("SELECT 1 FROM queues WHERE name=?", (name,)) is not None
 
-    def names(self) -> list[str]:
+    def names(self) -> builtins.list[str]:
         """All queue names."""
         return [row[0] for row in self._database.rows("SELECT name FROM queues ORDER BY name")]
 

@@ -15,7 +15,6 @@ from jobctl.model.events import EventKind
 from jobctl.model.jobs import (
     AttemptEnd,
     JobId,
-    JobProgress,
     JobSpec,
     JobStatus,
     LifeId,
@@ -24,6 +23,7 @@ from jobctl.model.jobs import (
     Token,
     Verdict,
 )
+from jobctl.model.progress import Progress
 from jobctl.store.database import Database
 from jobctl.store.events import EventRow, Events, job_event
 from jobctl.store.specs import spec_of
@@ -177,6 +177,11 @@ class Transitions:
             claim.environment_hash, claim.cancel_requested,
         )  # fmt: skip
 
+    def holders(self) -> list[LifeId]:
+        """The lives that have running jobs on record."""
+        rows = self._database.rows("SELECT DISTINCT life_id FROM jobs WHERE state='running' ORDER BY life_id")
+        return [LifeId(row[0]) for row in rows]
+
     def orphans(self, dead: LifeId) -> list[Claim]:
         """The running jobs of a life, as their claims stand."""
         found = self._database.rows(
@@ -268,7 +273,7 @@ class Transitions:
         )
         return [CancelRequest(*row) for row in found]
 
-    def record_progress(self, claim: Claim, progress: JobProgress, now: int) -> None:
+    def record_progress(self, claim: Claim, progress: Progress, now: int) -> None:
         """The job shows what it reported last; a stale claim changes nothing."""
         errors = json.dumps(progress.item_errors, separators=(",", ":"))
         row = self._database.row(

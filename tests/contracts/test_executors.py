@@ -300,7 +300,7 @@ def test_what_a_claim_without_start_left_is_emptied(executor: Executor, tmp_path
 
 
 def test_an_attempt_that_is_alive_is_not_started_again(executor: Executor, tmp_path: Path) -> None:
-    order = make_shell(tmp_path, "sleep 1000")
+    order = make_order(tmp_path, "sleep", "1000")
     with running(executor, order):
         with pytest.raises(StartRefused, match="still alive"):
             executor.start(order)
@@ -310,7 +310,7 @@ def test_an_attempt_that_is_alive_is_not_started_again(executor: Executor, tmp_p
 def test_the_shim_leads_its_own_session_and_this_process_stays_untagged(
     executor: Executor, tmp_path: Path
 ) -> None:
-    order = make_shell(tmp_path, "sleep 1000")
+    order = make_order(tmp_path, "sleep", "1000")
     limit = ProcessTable({}).own_tag
     with running(executor, order) as started:
         tree = tree_of(order, started)
@@ -331,7 +331,7 @@ setsid sleep 1000 &
 (sleep 1000 &)
 (setsid sleep 1000 &)
 (env -i setsid sleep 1000 &)
-wait
+while :; do sleep 1000; done
 """
 
 FORKER = """
@@ -352,7 +352,7 @@ def test_a_nasty_tree_is_gone_within_grace_and_two_seconds(
     order = make_shell(tmp_path, NASTY)
     with running(executor, order) as started:
         tree = tree_of(order, started)
-        wait_until(has_members(tree, 6))
+        wait_until(has_members(tree, 7))
         kill = TreeKill(tree, grace_seconds=0.2, now=time.monotonic())
         assert end(kill, started.pid) < 2.2
         assert kill.survivors == []
@@ -364,10 +364,12 @@ def test_a_nasty_tree_is_gone_within_grace_and_two_seconds(
     assert record.code == 137
 
 
+@pytest.mark.parametrize("brand", ["tag", "marker"])
 def test_a_process_that_forks_itself_on_is_caught(
-    executor: Executor, tmp_path: Path, subreaper: None
+    executor: Executor, tmp_path: Path, subreaper: None, brand: str
 ) -> None:
     order = make_order(tmp_path, sys.executable, "-c", FORKER)
+    order = replace(order, tag=order.tag if brand == "tag" else 0)
     with running(executor, order) as started:
         tree = tree_of(order, started)
         assert finish(started) == 0  # the first of them is long gone
@@ -400,7 +402,7 @@ def test_a_handler_has_the_signal_once_and_its_last_word(executor: Executor, tmp
 
 
 def test_a_stopped_tree_is_woken_to_end(executor: Executor, tmp_path: Path) -> None:
-    order = make_shell(tmp_path, "sleep 1000")
+    order = make_order(tmp_path, "sleep", "1000")
     with running(executor, order) as started:
         tree = tree_of(order, started)
         wait_until(has_members(tree, 1))
@@ -438,7 +440,7 @@ def test_the_death_of_the_shim_alone_leaves_a_tree_that_is_still_found(
 
 
 def test_an_adopted_attempt_is_known_again_by_pid_alone(executor: Executor, tmp_path: Path) -> None:
-    order = make_shell(tmp_path, "sleep 1000")
+    order = make_order(tmp_path, "sleep", "1000")
     with running(executor, order) as started:
         wait_until(has_members(tree_of(order, started), 1))
         pid = AttemptDirectory(order.directory).read_pid()
@@ -446,8 +448,9 @@ def test_an_adopted_attempt_is_known_again_by_pid_alone(executor: Executor, tmp_
         assert boot_id()
         tree = Tree(pid, None, None, order.tag, b"JOBCTL_RUN=" + order.environment[b"JOBCTL_RUN"])
         table = ProcessTable.read()
-        adopted = {key: entry._replace(ppid=1) for key, entry in table.entries.items() if key == pid}
-        found = members(ProcessTable({**table.entries, **adopted}), tree)
+        adopted = {started.pid: table.entries[started.pid]._replace(ppid=1)}
+        tags = {entry: table.tag(entry) for entry in table.entries}
+        found = members(ProcessTable({**table.entries, **adopted}, tags), tree)
         assert len(found) == 1
         assert found[0].pid != pid
 

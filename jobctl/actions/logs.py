@@ -1,0 +1,231 @@
+"""Reading the logs of jobs: once, or followed through queueing and retries to the end of the job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jobctl.actions.changes import ChangeWatch
+from jobctl.errors import NotFoundError
+from jobctl.executors.logs import LogFollower, tail_offset
+from jobctl.model.homes import Home
+from jobctl.model.jobs import Job, JobId
+from jobctl.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """What of a log is wanted: the newest attempt's unless ``attempt`` says which; ``stream`` of a split one."""
+
+    attempt: int | None = None
+    tail: int | None = None
+    stream: str = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """Output of one stream as it was written; not cut at line breaks."""
+
+    job_id: JobId
+    attempt: int
+    stream: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogBegins:
+    """The output of this attempt follows."""
+
+    job_id: JobId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPause:
+    """Everything written so far was given; a followed job is still going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnds:
+    """Nothing more will come of this job; ``attempt`` is 0 when it never started."""
+
+    job_id: JobId
+    attempt: int
+
+
+LogEvent = LogPiece | LogBegins | LogPause | LogEnds
+
+
+def log_paths(home: Home, job: Job, attempt: int, stream: str = "both") -> dict[str, str]:
+    """The log files by stream, whether or not they exist; an unsplit log is ``output`` whatever is asked."""
+    directory = home.attempt(job.id, attempt)
+    if not job.spec.split_output:
+        return {"output": f"{directory}/output.log"}
+    wanted = ("stdout", "stderr") if stream == "both" else (stream,)
+    return {name: f"{directory}/{name}.log" for name in wanted}
+
+
+def read_log(store: Store, job: Job, request: LogRequest) -> Iterator[LogEvent]:
+    """What one attempt has written up to now: of a split log first stdout, then stderr.
+
+    Raises:
+        NotFoundError: the attempt asked for was never started, or its output is gone.
+    """
+    attempt = job.attempt if request.attempt is None else request.attempt
+    if request.attempt is not None and not 1 <= attempt <= job.attempt:
+        had = f"it had {job.attempt}" if job.attempt else "it has not started yet"
+        raise NotFoundError(f"job {job.id} has no attempt", attempt, had, "E_NO_ATTEMPT")
+    if attempt:
+        yield LogBegins(job.id, attempt)
+        for stream, path in log_paths(store.home, job, attempt, request.stream).items():
+            yield from _read_file(LogPiece(job.id, attempt, stream, b""), path, request.tail)
+    yield LogEnds(job.id, attempt)
+
+
+def _read_file(like: LogPiece, path: str, tail: int | None) -> Iterator[LogPiece]:
+    offset = 0 if tail is None else tail_offset(path, tail)
+    with LogFollower({like.stream: path}, {like.stream: offset}) as follower:
+        while chunks := follower.read():
+            for stream, data in chunks:
+                yield LogPiece(like.job_id, like.attempt, stream, data)
+
+
+def follow_logs(
+    store: Store, ids: Sequence[JobId], request: LogRequest, watch: ChangeWatch | None = None
+) -> Iterator[LogEvent]:
+    """What the jobs write, until the last of them has ended; a queued one is waited for, a retry goes on.
+
+    Yields ``LogPause`` whenever all is given and something is still going on, then sleeps 20 ms.
+    """
+    watch = watch or ChangeWatch(store)
+    followed = {job_id: _Followed(store, job_id, request) for job_id in ids}
+    try:
+        while followed:
+            changed = watch.changed()
+            for job_id, one in list(followed.items()):
+                if changed:
+                    one.look()
+                yield from one.events()
+                if one.over:
+                    yield LogEnds(job_id, one.attempt)
+                    del followed[job_id]
+            if followed:
+                yield LogPause()
+                watch.pause()
+    finally:
+        for one in followed.values():
+            one.close()
+
+
+class _Followed:
+    """One job whose output is followed from attempt to attempt."""
+
+    def __init__(self, store: Store, job_id: JobId, request: LogRequest) -> None:
+        self._store, self._id, self._request = store, job_id, request
+        self._follower: LogFollower | None = None
+        self._job: Job | None = None
+        self._last = 0
+        self.attempt = 0
+        self.over = False
+
+    def look(self) -> None:
+        """The store was read: which attempt it is, and whether the job has ended."""
+        self._job = self._store.jobs.get(self._id)
+
+    def events(self) -> Iterator[LogEvent]:
+        """What is new. The job was read before the log, so an ended job's log is complete."""
+        job = self._job
+        if job is None:
+            self.over = True
+            self.close()
+            return
+        yield from self._pieces()
+        newest = self._request.attempt or job.attempt
+        if newest != self.attempt and newest <= job.attempt:
+            yield from self._begin(job, newest)
+        self.over = job.status.is_terminal or (self._request.attempt or job.attempt) < job.attempt
+        if self.over:
+            self.close()
+
+    def _begin(self, job: Job, newest: int) -> Iterator[LogEvent]:
+        """All attempts since the one followed, in turn; of the first one seen only the tail asked for."""
+        first = newest if not self.attempt or newest < self.attempt else self.attempt + 1
+        for attempt in range(first, newest + 1):
+            self.close()
+            tail = self._request.tail if not self.attempt else None
+            paths = log_paths(self._store.home, job, attempt, self._request.stream)
+            offsets = (
+                {} if tail is None else {stream: tail_offset(path, tail) for stream, path in paths.items()}
+            )
+            self.attempt = attempt
+            self._follower = LogFollower(paths, offsets)
+            if attempt:
+                yield LogBegins(self._id, attempt)
+            yield from self._pieces()
+
+    def _pieces(self) -> Iterator[LogPiece]:
+        while self._follower is not None and (chunks := self._follower.read()):
+            for stream, data in chunks:
+                yield LogPiece(self._id, self.attempt, stream, data)
+
+    def close(self) -> None:
+        """No log is open any more."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+
+
+class LineCutter:
+    """Pieces of one stream in, whole lines out; a line that is long in coming is given in parts.
+
+    Args:
+        whole: keep the beginning of a line back until its end comes, however long that takes.
+    """
+
+    LONGEST = 1 << 16
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
+        self._rest = b""
+
+    def cut(self, data: bytes) -> bytes:
+        """The complete lines that ``data`` brought; the rest is kept for the next call."""
+        data = self._rest + data
+        end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+        if not self._whole and len(data) - end > self.LONGEST:
+            end = _character_boundary(data)
+        self._rest = data[end:]
+        return data[:end]
+
+    def partial(self) -> bytes:
+        """What has come of an unfinished line, such as a prompt; nothing when lines are wanted whole."""
+        if self._whole or not self._rest:
+            return b""
+        end = _character_boundary(self._rest)
+        found, self._rest = self._rest[:end], self._rest[end:]
+        return found
+
+    def rest(self) -> bytes:
+        """Whatever is left at the end of the stream."""
+        found, self._rest = self._rest, b""
+        return found
+
+
+def _character_boundary(data: bytes) -> int:
+    """The largest cut that splits neither a UTF-8 character nor a carriage return from its line feed."""
+    end = len(data)
+    if data.endswith(b"\r"):
+        return end - 1
+    for back in range(1, min(4, end) + 1):
+        byte = data[end - back]
+        if byte & 0xC0 == 0x80:
+            continue
+        length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return end - back if length > back else end
+    return end
+
+
+def log_exists(home: Home, job: Job, attempt: int) -> bool:
+    """Whether any output of the attempt is kept."""
+    return any(map(os.path.exists, log_paths(home, job, attempt).values()))

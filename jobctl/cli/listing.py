@@ -1,0 +1,209 @@
+"""``list`` and ``show``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from jobctl.actions.selections import one_job
+from jobctl.cli.complete import (
+    complete_jobs,
+    complete_names,
+    complete_queues,
+    complete_statuses,
+    complete_tags,
+    complete_words,
+)
+from jobctl.cli.invocation import Invocation
+from jobctl.cli.words import existing_store, one_of, past_instant, statuses
+from jobctl.errors import BadInputError, NotFoundError
+from jobctl.model.events import Entity
+from jobctl.model.filters import ACTIVE, JobFilter, SortKey
+from jobctl.model.jobs import Job
+from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
+from jobctl.store import Store
+from jobctl.views.jobs import attempt_json, attempt_line, job_fields, job_json, jobs_plain
+from jobctl.views.text import printable
+
+ON_A_TERMINAL = 50
+_SORTS = tuple(key.value for key in SortKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The flags that narrow and order a list."""
+
+    status: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S", help="Only in this state; repeatable.", autocompletion=complete_statuses),
+    ] = None
+    active: Annotated[bool, typer.Option("--active", help="Only created, queued and running jobs.")] = False
+    queue: Annotated[
+        str | None,
+        typer.Option("--queue", "-Q", metavar="Q", help="Of this queue.", autocompletion=complete_queues),
+    ] = None
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", "-t", metavar="T", help="With this tag; repeatable.", autocompletion=complete_tags
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        typer.Option("--name", "-n", metavar="N", help="Of this name.", autocompletion=complete_names),
+    ] = None
+    type: Annotated[str | None, typer.Option("--type", metavar="T", help="Of this type.")] = None
+    user: Annotated[str | None, typer.Option("--user", metavar="U", help="Of this user.")] = None
+    parent: Annotated[str | None, typer.Option("--parent", metavar="ID", help="Submitted by this job.")] = (
+        None
+    )
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="Submitted since this time, or this long ago.")
+    ] = None
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Submitted before this time, or this long ago.")
+    ] = None
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help=f"One of: {' '.join(_SORTS)}.",
+            autocompletion=complete_words(*_SORTS),
+        ),
+    ] = "id"
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = None
+    all: Annotated[bool, typer.Option("--all", help="All of them, on a terminal too.")] = False
+
+
+def list_(
+    call: Invocation,
+    selector: Annotated[
+        str | None, typer.Argument(metavar="SEL", help="Only these jobs.", autocompletion=complete_jobs)
+    ] = None,
+    narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
+) -> None:
+    """List jobs, newest first: the 50 newest on a terminal, all in a pipe or with --json.
+
+    \b
+    Examples:
+      jobctl list --active
+      jobctl list --status failed --since 1d
+      jobctl list tag:nightly --sort duration --json
+    """
+    narrowed = _filter(call, selector, narrowing)
+    store = existing_store(call)
+    jobs = [] if store is None else _listed(store, narrowed)
+    now = call.clock.now_ms()
+    if call.json:
+        home = call.home()
+        call.print_json({"jobs": [job_json(job, home, now) for job in jobs]})
+    elif call.is_terminal:
+        cut = narrowed.limit is not None and narrowing.limit is None and len(jobs) > ON_A_TERMINAL
+        _show_table(call, jobs[:ON_A_TERMINAL] if cut else jobs, now)
+        if cut:
+            call.note(f"the first {ON_A_TERMINAL}; for all of them: --all")
+    else:
+        call.print(jobs_plain(jobs, now))
+
+
+def _listed(store: Store, narrowed: JobFilter) -> list[Job]:
+    for part in narrowed.selector.parts if narrowed.selector else ():
+        if (
+            part.kind is SelectorKind.IDS
+            and part.first == part.last
+            and not store.jobs.select(Selector((part,)))
+        ):
+            raise NotFoundError("no such job", str(part), "see: jobctl list")
+    return store.jobs.list(narrowed)
+
+
+def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilter:
+    if flags.all and flags.limit is not None:
+        raise BadInputError("--all and --limit exclude each other", hint="give one of them", code="E_USAGE")
+    now = call.clock.now_ms()
+    limit = flags.limit
+    if limit is None and not flags.all and call.is_terminal and not call.json:
+        limit = ON_A_TERMINAL + 1
+    wanted = statuses(flags.status or ())
+    return JobFilter(
+        selector=None if selector is None else parse_selector(selector),
+        statuses=tuple(dict.fromkeys([*wanted, *ACTIVE])) if flags.active else wanted,
+        queue=flags.queue,
+        tags=tuple(flags.tag or ()),
+        name=flags.name,
+        type=flags.type,
+        user=flags.user,
+        parent=None if flags.parent is None else parse_job_id(flags.parent, "parent id"),
+        since=None if flags.since is None else past_instant(flags.since, "--since", now),
+        until=None if flags.until is None else past_instant(flags.until, "--until", now),
+        sort=SortKey(one_of(flags.sort, _SORTS, "sort key")),
+        limit=limit,
+    )
+
+
+def _show_table(call: Invocation, jobs: list[Job], now: int) -> None:
+    if not jobs:
+        call.note("no jobs")
+        return
+    from rich.console import Console
+
+    from jobctl.views.job_tables import jobs_table
+
+    console = Console(file=sys.stdout, no_color=not call.color, highlight=False)
+    console.print(jobs_table(jobs, now, console.width))
+
+
+def show(
+    call: Invocation,
+    job: Annotated[str, typer.Argument(metavar="ID", help="The job.", autocompletion=complete_jobs)],
+) -> None:
+    """Show everything known about one job: fields, attempts, events, what it used and where its files are.
+
+    \b
+    Examples:
+      jobctl show 12
+      jobctl show last --json
+    """
+    with call.store() as store:
+        found = one_job(store, job)
+        attempts = store.attempts.of(found.id)
+        events = store.events.about(Entity.JOB, found.id)
+    home, now = call.home(), call.clock.now_ms()
+    if call.json:
+        from jobctl.views.events import event_json
+
+        document = job_json(found, home, now)
+        document["attempts"] = [attempt_json(attempt, home, now) for attempt in attempts]
+        document["events"] = [event_json(event) for event in events]
+        call.print_json(document)
+        return
+    from jobctl.views.events import event_line
+
+    call.print(f"job {found.id}")
+    for label, text in job_fields(found, home, now):
+        call.print(f"  {label:<13} {text}")
+    for name, value in (("meta", found.meta), ("result", found.result)):
+        if value is not None:
+            call.print(f"  {name:<13} {_json_text(value)}")
+    for item, error in found.progress.item_errors[:20]:
+        call.print(f"  {'failed item':<13} {printable(f'{item}: {error}')}")
+    if len(found.progress.item_errors) > 20:
+        call.print(f"  {'failed item':<13} … {len(found.progress.item_errors) - 20} more with --json")
+    if attempts:
+        call.print("attempts")
+        for attempt in attempts:
+            call.print(f"  {attempt_line(attempt, now)}")
+    if events:
+        call.print("events")
+        for event in events[-20:]:
+            call.print(f"  {event_line(event, with_entity=False)}")
+
+
+def _json_text(value: object) -> str:
+    import json
+
+    return printable(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,258 @@
+"""``jobctl run``: submit, stream the output, exit with the job's code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from jobctl.actions.changes import ChangeWatch
+from jobctl.actions.jobs import CancelOptions, cancel, submit
+from jobctl.actions.spools import spool_standard_input, unspool
+from jobctl.actions.submissions import SubmissionBuilder, caller_context
+from jobctl.actions.supervisors import supervisor_runs
+from jobctl.cli.invocation import Invocation
+from jobctl.cli.job_options import JobOptions
+from jobctl.errors import InterruptedByUserError, StateConflictError
+from jobctl.executors.logs import LogFollower
+from jobctl.model.jobs import Job, JobId, JobStatus, Submission
+from jobctl.model.selectors import parse_selector
+from jobctl.store import Store
+from jobctl.views.jobs import job_json
+
+REFUSED = 125
+"""jobctl itself failed or refused."""
+CAPTURE_BYTES = 10 << 20
+"""What ``--json`` shows of each stream."""
+_POLL_SECONDS = 0.02
+
+
+def run(
+    call: Invocation,
+    options: JobOptions,
+    detach_on_interrupt: Annotated[
+        bool, typer.Option("--detach-on-interrupt", help="Ctrl-C leaves the job running.")
+    ] = False,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD…]", show_default=False)] = None,
+) -> int:
+    """Submit a job, stream its output and exit with its code; without a supervisor it is run right here.
+
+    Its stdout comes on stdout and its stderr on stderr. Exit code: the job's own; 128+n for a signal, 124 for its
+    time-out, 126 or 127 if it cannot be started, 125 if jobctl itself failed. Ctrl-C cancels the job.
+
+    \b
+    Examples:
+      jobctl run -- make test
+      jobctl run --timeout 10m --attempts 3 -- ./flaky.sh
+      jobctl run --json -- python -c 'print(42)' | jq .stdout
+    """
+    command = call.command
+    if words:
+        command = tuple(words) + (command or ())
+    with call.store(create=True) as store:
+        spooled = None
+        try:
+            if options.stdin == "-":
+                spooled = spool_standard_input(store.home)
+                options = replace(options, stdin=spooled)
+            return _run(call, store, options, command, detach_on_interrupt)
+        finally:
+            if spooled is not None:
+                unspool(store, spooled)
+
+
+def _run(
+    call: Invocation, store: Store, options: JobOptions, command: tuple[str, ...] | None, detach: bool
+) -> int:
+    builder = SubmissionBuilder(
+        caller_context(store.home.path, call.clock.now_ms()), call.settings, store.queues.names()
+    )
+    submission = builder.build(replace(options, split_output=True).request(command))
+    if supervisor_runs(store.home):
+        job_id = submit(store, [submission], call.clock)[0]
+        _follow(call, store, job_id, detach)
+    else:
+        job_id = _run_here(call, store, submission, detach)
+    job = store.jobs.get(job_id)
+    if job is None:
+        raise StateConflictError("the job was removed while it ran", job_id)
+    if call.json:
+        _print_json(call, store, job)
+    return exit_code_of(job)
+
+
+def exit_code_of(job: Job) -> int:
+    """The exit code of ``run`` for an ended job (CLI.md)."""
+    if job.status is JobStatus.COMPLETED:
+        return 0
+    if job.status is JobStatus.TIMEOUT:
+        return 124
+    if job.status is JobStatus.CANCELLED:
+        return 128 + signal.SIGTERM
+    return job.exit_code if job.exit_code else REFUSED
+
+
+@dataclass(slots=True)
+class _Interrupts:
+    """Turns stop signals into a cancellation of the job, or into leaving it."""
+
+    call: Invocation
+    store: Store
+    job_id: JobId
+    detach: bool
+    signal: int = 0
+
+    def heed(self, number: int) -> bool:
+        """Whether the job is to be left alone."""
+        self.signal = number
+        if self.detach:
+            self.call.note(f"job {self.job_id} goes on; see: jobctl logs -f {self.job_id}")
+            return True
+        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
+        self.cancel()
+        return False
+
+    def cancel(self) -> None:
+        """The job's cancellation is requested, unless it has ended."""
+        with contextlib.suppress(StateConflictError):
+            options = CancelOptions(reason="interrupted")
+            cancel(self.store, parse_selector(str(self.job_id)), self.call.clock, options)
+
+
+def _run_here(call: Invocation, store: Store, submission: Submission, detach: bool) -> JobId:
+    # Imported here: only a run without a supervisor needs one.
+    from jobctl.supervisor.private import PrivateLife
+
+    life = PrivateLife(store, call.settings, call.clock, submission)
+    interrupts = _Interrupts(call, store, life.job_id, detach)
+    stream = None if call.json else _Streaming(store, life.job_id)
+    status = life.run(interrupts.heed)
+    broken = stream is not None and stream.finish()
+    _raise_if_interrupted(interrupts, status)
+    if broken:
+        raise BrokenPipeError
+    return life.job_id
+
+
+def _raise_if_interrupted(interrupts: _Interrupts, status: JobStatus | None) -> None:
+    if interrupts.signal and status in (None, JobStatus.CANCELLED):
+        raise Interrupted(interrupts.signal)
+
+
+class Interrupted(InterruptedByUserError):
+    """A signal ended the run: 130 for Ctrl-C, 143 for TERM, 129 for HUP."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted")
+        self.exit_code = 128 + number
+
+
+class _Output:
+    """Copies new output of a job's attempts to this process's own streams."""
+
+    def __init__(self, store: Store, job_id: JobId) -> None:
+        self._home = store.home
+        self._job_id = job_id
+        self._attempt = 0
+        self._follower: LogFollower | None = None
+
+    def copy(self) -> None:
+        """Everything written so far was copied, attempt after attempt."""
+        while True:
+            if self._follower is not None:
+                while chunks := self._follower.read():
+                    for stream, chunk in chunks:
+                        _write(1 if stream == "stdout" else 2, chunk)
+            following = self._home.attempt(self._job_id, self._attempt + 1)
+            if not os.path.exists(f"{following}/stdout.log"):
+                return
+            if self._follower is not None:
+                self._follower.close()
+            self._attempt += 1
+            self._follower = LogFollower({name: f"{following}/{name}.log" for name in ("stdout", "stderr")})
+
+
+def _write(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class _Streaming:
+    """Copies output from a thread, so that a slow reader never stops the embedded supervisor."""
+
+    def __init__(self, store: Store, job_id: JobId) -> None:
+        self._output = _Output(store, job_id)
+        self._ended = threading.Event()
+        self._broken = False
+        self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> bool:
+        """All output was copied; True when its reader has gone."""
+        self._ended.set()
+        self._thread.join()
+        return self._broken
+
+    def _copy(self) -> None:
+        try:
+            while not self._ended.wait(_POLL_SECONDS):
+                self._output.copy()
+            self._output.copy()
+        except BrokenPipeError:
+            self._broken = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None:
+    """The job, run by the supervisor, has ended and its output was copied."""
+    interrupts = _Interrupts(call, store, job_id, detach)
+    output, watch, noticed = _Output(store, job_id), ChangeWatch(store), False
+    pending: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda got, _: pending.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        while True:
+            while pending:
+                if interrupts.heed(pending.pop(0)):
+                    _raise_if_interrupted(interrupts, None)
+            status = store.jobs.statuses([job_id]).get(job_id) if watch.changed() else JobStatus.RUNNING
+            if not call.json:
+                output.copy()
+            if status is None or status.is_terminal:
+                break
+            if not noticed and not supervisor_runs(store.home):
+                noticed = True
+                call.note(f"no supervisor for {store.home.path}; start one with: jobctl up")
+            watch.pause()
+    except BrokenPipeError:
+        interrupts.cancel()
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    _raise_if_interrupted(interrupts, status)
+
+
+def _print_json(call: Invocation, store: Store, job: Job) -> None:
+    document = job_json(job, store.home, call.clock.now_ms())
+    truncated = False
+    for stream in ("stdout", "stderr"):
+        content = b""
+        with contextlib.suppress(FileNotFoundError), open(
+            f"{store.home.attempt(job.id, job.attempt)}/{stream}.log", "rb"
+        ) as file:
+            content = file.read(CAPTURE_BYTES + 1)
+        truncated = truncated or len(content) > CAPTURE_BYTES
+        document[stream] = content[:CAPTURE_BYTES].decode("utf-8", "replace")
+    document["truncated"] = truncated
+    call.print_json(document)
+
+

@@ -1,0 +1,142 @@
+"""``jobctl submit``: store jobs. Nothing slow is imported here: it is typed, and scripted, all day."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+from jobctl.actions.jobs import submit as store_jobs
+from jobctl.actions.requests import JobRequest, located, read_requests
+from jobctl.actions.submissions import SubmissionBuilder, caller_context
+from jobctl.actions.supervisors import supervisor_runs
+from jobctl.cli.invocation import Invocation
+from jobctl.cli.job_options import JobOptions
+from jobctl.errors import BadInputError, JobctlError, NotFoundError
+from jobctl.model.jobs import JobId, Submission
+from jobctl.model.queues import DEFAULT_QUEUE
+from jobctl.store import Store
+
+MOST_SHOWN_IN_FULL = 1000
+
+
+def submit(
+    call: Invocation,
+    options: JobOptions,
+    definition: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME [K=V…]] | -- CMD…", help="What to run.", show_default=False),
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option("--jsonl", metavar="FILE|-", help="One job a line of JSON; all of them or none."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the bare id.")] = False,
+) -> None:
+    """Store a job and print its id; it runs when a supervisor has room. Works with none running.
+
+    With --jsonl, the options are the defaults of every line; its keys are the options with underscores.
+
+    \b
+    Examples:
+      jobctl submit -- python train.py --epochs 3
+      jobctl submit -n backup -p 2 --in 2h --attempts 3 -- rsync -a src/ dst/
+      jobctl submit --shell 'zcat big.gz | sort | uniq -c > counts'
+      jobctl submit --jsonl jobs.jsonl --queue gpu      with lines like {"command": ["./step", "1"]}
+    """
+    _check_usage(call, options, definition, jsonl)
+    request = options.request(call.command)
+    builder = submission_builder(call)
+    jobs = [builder.build(request)] if jsonl is None else _read(jsonl, request, builder)
+    with call.store(create=True) as store:
+        ids = store_jobs(store, jobs, call.clock)
+        _report(call, store, jobs, ids, bulk=jsonl is not None, quiet=quiet)
+    if not quiet:
+        note_left_out(call, builder)
+    if not supervisor_runs(store.home):
+        call.note(f"no supervisor for {store.home.path}; start one with: jobctl up")
+
+
+def submission_builder(call: Invocation) -> SubmissionBuilder:
+    """A builder for what this call submits. A store that does not exist yet is not made for it."""
+    home = call.home()
+    queues = [DEFAULT_QUEUE]
+    if os.path.exists(home.store):
+        with call.store() as store:
+            queues = store.queues.names()
+    return SubmissionBuilder(caller_context(home.path, call.clock.now_ms()), call.settings, queues)
+
+
+def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
+    """The caller knows which variables were not stored."""
+    if builder.left_out:
+        names = ", ".join(sorted(builder.left_out))
+        call.note(f"not stored (taken from the supervisor's environment at start): {names}; see --secret-env")
+
+
+def _check_usage(
+    call: Invocation, options: JobOptions, definition: Sequence[str] | None, jsonl: str | None
+) -> None:
+    if jsonl is not None and (definition or call.command is not None):
+        raise BadInputError("a command and --jsonl", hint="write the commands into the lines", code="E_USAGE")
+    if not definition:
+        return
+    if call.command is not None or options.shell is not None:
+        raise BadInputError("a word before the command", definition[0], "write it after --", "E_USAGE")
+    hint = f"a command follows --: jobctl submit -- {' '.join(definition)}"
+    raise NotFoundError("unknown definition", definition[0], hint)
+
+
+def _read(path: str, defaults: JobRequest, builder: SubmissionBuilder) -> list[Submission]:
+    if path == "-":
+        return _build(sys.stdin.buffer, "stdin", defaults, builder)
+    try:
+        with open(path, "rb") as file:
+            return _build(file, path, defaults, builder)
+    except OSError as error:
+        raise BadInputError(f"cannot read the jobs ({error.strerror})", path, code="E_FILE") from None
+
+
+def _build(
+    lines: Iterable[bytes], source: str, defaults: JobRequest, builder: SubmissionBuilder
+) -> list[Submission]:
+    jobs = []
+    for numbered in read_requests(lines, source, defaults):
+        try:
+            jobs.append(builder.build(numbered.request))
+        except JobctlError as error:
+            raise located(error, numbered.where) from None
+    return jobs
+
+
+def _report(
+    call: Invocation,
+    store: Store,
+    jobs: Sequence[Submission],
+    ids: Sequence[JobId],
+    *,
+    bulk: bool,
+    quiet: bool,
+) -> None:
+    if not call.json:
+        call.print("\n".join(str(job_id) if quiet else f"job {job_id}" for job_id in ids) or "0 jobs")
+        return
+    if len(ids) > MOST_SHOWN_IN_FULL:
+        statuses = store.jobs.statuses(ids)
+        found: list[dict[str, object]] = [
+            {"id": job_id, "name": job.name, "status": statuses[job_id].value, "queue": job.queue}
+            for job_id, job in zip(ids, jobs, strict=True)
+        ]
+    else:
+        found = _in_full(call, store, ids)
+    call.print_json({"jobs": found} if bulk else found[0])
+
+
+def _in_full(call: Invocation, store: Store, ids: Sequence[JobId]) -> list[dict[str, object]]:
+    from jobctl.views.jobs import job_json  # only --json pays for it
+
+    now = call.clock.now_ms()
+    return [job_json(job, store.home, now) for job_id in ids if (job := store.jobs.get(job_id)) is not None]

@@ -1,0 +1,132 @@
+"""``status`` and ``down``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobctl.actions.changes import POLL_SECONDS, ChangeWatch
+from jobctl.actions.supervisors import is_alive, request_stop, running_supervisor, supervisor_runs
+from jobctl.cli.invocation import Invocation
+from jobctl.cli.words import existing_store
+from jobctl.errors import BadInputError, SupervisorDownError, WaitTimeoutError
+from jobctl.model.durations import parse_duration
+from jobctl.model.filters import JobFilter
+from jobctl.model.jobs import Job, JobStatus
+from jobctl.model.lives import Life, StopMode
+from jobctl.store import Store
+from jobctl.views.supervisors import Status, status_json, status_lines
+from jobctl.views.text import printable
+
+_EXIT_DOWN = SupervisorDownError.exit_code
+_MOST_UPCOMING = 10
+_MOST_RUNNING = 100
+
+
+def status(call: Invocation) -> int:
+    """Show the supervisor, counts, what runs and what is next; exit 6 if no supervisor runs.
+
+    \b
+    Examples:
+      jobctl status
+      jobctl status --json
+    """
+    home, now = call.home(), call.clock.now_ms()
+    found = _status(call)
+    if call.json:
+        call.print_json(status_json(found, now))
+    else:
+        for line in status_lines(found, home.path, now):
+            call.print(line)
+        if not found.runs:
+            call.note(f"no supervisor for {printable(home.path)}; start one with: jobctl up")
+    return 0 if found.runs else _EXIT_DOWN
+
+
+def _status(call: Invocation) -> Status:
+    store = existing_store(call)
+    if store is None:
+        counts = dict.fromkeys((status.value for status in JobStatus), 0)
+        return Status(None, supervisor_runs(call.home()), counts, (), (), ())
+    with store:
+        life = running_supervisor(store)
+        return Status(
+            life=life,
+            runs=life is not None or supervisor_runs(store.home),
+            counts=store.jobs.counts(),
+            queues=store.queues.list(),
+            running=_running(store),
+            upcoming=store.jobs.upcoming(_MOST_UPCOMING),
+        )
+
+
+def _running(store: Store) -> list[Job]:
+    return store.jobs.list(JobFilter(statuses=(JobStatus.RUNNING,), limit=_MOST_RUNNING))
+
+
+def down(
+    call: Invocation,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Let running jobs end; this is the default.")
+    ] = False,
+    now: Annotated[bool, typer.Option("--now", help="Stop running jobs; they go back to the queue.")] = False,
+    leave_running: Annotated[
+        bool, typer.Option("--leave-running", help="Leave running jobs to the next supervisor.")
+    ] = False,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="D", help="Stop waiting after this long; the request stands."),
+    ] = None,
+) -> None:
+    """Ask the supervisor to stop and wait until it has: it starts nothing more and lets running jobs end.
+
+    \b
+    Examples:
+      jobctl down
+      jobctl down --now
+      jobctl down --drain --timeout 10m
+    """
+    mode = _mode(drain=drain, now=now, leave_running=leave_running)
+    seconds = None if timeout is None else parse_duration(timeout, "--timeout", allow_zero=True)
+    store = existing_store(call)
+    if store is None:
+        raise SupervisorDownError("no supervisor for", call.home().path, "start one with: jobctl up")
+    with store:
+        life = request_stop(store, mode)
+        _await_end(call, store, life, mode, seconds)
+    if call.json:
+        call.print_json({"supervisor": {"state": "down", "pid": life.pid, "mode": mode.value}})
+    else:
+        call.print("the supervisor has stopped")
+
+
+def _mode(*, drain: bool, now: bool, leave_running: bool) -> StopMode:
+    if drain + now + leave_running > 1:
+        what = "--drain, --now and --leave-running exclude each other"
+        raise BadInputError(what, hint="give one of them", code="E_USAGE")
+    if now:
+        return StopMode.NOW
+    return StopMode.LEAVE_RUNNING if leave_running else StopMode.DRAIN
+
+
+def _await_end(call: Invocation, store: Store, life: Life, mode: StopMode, seconds: float | None) -> None:
+    began, watch, said = call.clock.monotonic(), ChangeWatch(store), ""
+    while is_alive(store.home, life):
+        if seconds is not None and call.clock.monotonic() - began >= seconds:
+            hint = "it still stops when its jobs have ended; or: jobctl down --now"
+            raise WaitTimeoutError("the supervisor has not stopped yet: pid", life.pid, hint)
+        if mode is not StopMode.LEAVE_RUNNING and watch.changed():
+            text = _awaited([job for job in _running(store) if job.life_id == life.id])
+            if text and text != said:
+                call.note(text)
+                said = text
+        watch.pause(POLL_SECONDS)
+
+
+def _awaited(jobs: list[Job]) -> str:
+    if not jobs:
+        return ""
+    names = ", ".join(f"{job.id} {printable(job.name)}" for job in sorted(jobs, key=lambda job: job.id)[:5])
+    more = f" and {len(jobs) - 5} more" if len(jobs) > 5 else ""
+    return f"waiting for {len(jobs)} running job{'s' if len(jobs) > 1 else ''}: {names}{more}"

@@ -1,0 +1,181 @@
+"""``jobctl up``: the foreground supervisor."""
+
+from __future__ import annotations
+
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from jobctl.cli.complete import complete_words
+from jobctl.cli.invocation import Invocation
+from jobctl.errors import BadInputError, UnusableError
+from jobctl.executors.registry import EXECUTORS
+from jobctl.model.durations import parse_duration
+from jobctl.model.events import Event
+from jobctl.model.lives import LifeKind, StopMode
+from jobctl.model.names import parse_whole
+from jobctl.store import Store
+from jobctl.supervisor.lifeline import Lifeline
+from jobctl.supervisor.supervisor import Supervisor
+from jobctl.supervisor.wakeups import Wakeups
+from jobctl.views.events import event_json, event_line
+
+NEEDED_DESCRIPTORS = 48
+"""Store, locks, selector, up to 64 pidfds less what can be polled, and a spawn's own handful."""
+_LINES = 10_000
+_FLUSH_SECONDS = 2.0
+
+
+def up(
+    call: Invocation,
+    concurrency: Annotated[
+        str | None, typer.Option("--concurrency", metavar="N", help="Slots of the queue default, for this run.")
+    ] = None,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when nothing is left to run.")] = False,
+    grace: Annotated[
+        str | None, typer.Option("--grace", metavar="DURATION", help="From TERM to KILL for jobs it stops.")
+    ] = None,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Log lines also on a terminal.")] = False,
+    log_format: Annotated[
+        str,
+        typer.Option(
+            "--log-format", metavar="text|json", help="How events are logged.",
+            autocompletion=complete_words("text", "json"),
+        ),
+    ] = "text",
+) -> int:
+    """Run the supervisor in the foreground: it starts queued jobs and records what becomes of them.
+
+    The first Ctrl-C (or SIGTERM) drains: nothing new starts, running jobs end. The second stops them; they go
+    back to their queue. Killed outright it loses nothing: the next `jobctl up` takes over what runs.
+
+    \b
+    Examples:
+      jobctl up
+      jobctl up --concurrency 8
+      jobctl up --until-idle
+    """
+    slots = None if concurrency is None else parse_whole(concurrency, "concurrency", 1, 100_000)
+    stop_grace = None if grace is None else parse_duration(grace, "grace", allow_zero=True)
+    if log_format not in ("text", "json"):
+        raise BadInputError("unknown log format", log_format, "text or json", "E_LOG_FORMAT")
+    _check_descriptors()
+    with call.store(create=True) as store:
+        return _supervise(call, store, slots, stop_grace, until_idle, json=log_format == "json" or call.json)
+
+
+def _supervise(
+    call: Invocation, store: Store, slots: int | None, stop_grace: float | None, until_idle: bool, *, json: bool
+) -> int:
+    lifeline = Lifeline(store, call.clock, LifeKind.UP)
+    log = LogWriter(json=json)
+    stop_signals = (signal.SIGINT, signal.SIGTERM)
+    wakeups = Wakeups(lifeline.wake, stop_signals=stop_signals)
+    supervisor = Supervisor(
+        store, call.settings, call.clock, EXECUTORS["command"](), lifeline, listener=log.events
+    )
+    supervisor.dispatcher.default_concurrency = slots
+    supervisor.stop_grace = stop_grace
+    log.remark(f"supervisor for {store.home.path}, pid {os.getpid()}; Ctrl-C drains, twice stops")
+    try:
+        supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle))
+        reason = supervisor.stopping.value if supervisor.stopping is not None else "idle"
+        left = store.jobs.left_waiting() if until_idle and supervisor.stopping is None else []
+        supervisor.abandon()
+        lifeline.end(reason)
+    finally:
+        wakeups.close()
+    for line in left:
+        log.remark(f"left: {line}")
+    log.remark(f"supervisor ended: {reason}")
+    log.close()
+    if supervisor.stopping is StopMode.NOW and wakeups.stops:
+        return 128 + (signal.SIGTERM if wakeups.last_stop == signal.SIGTERM else signal.SIGINT)
+    return 1 if until_idle and supervisor.failed_jobs else 0
+
+
+def _watch(supervisor: Supervisor, log: LogWriter, until_idle: bool) -> bool:
+    if supervisor.stopping is not None:
+        names = [str(job_id) for job_id in supervisor.active]
+        log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
+    return until_idle and supervisor.stopping is None and supervisor.is_idle
+
+
+def _jobs(names: list[str]) -> str:
+    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"job {shown}" if len(names) == 1 else f"jobs {shown}"
+
+
+def _check_descriptors() -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < NEEDED_DESCRIPTORS:
+        raise UnusableError(
+            f"only {allowed} open files are allowed, {NEEDED_DESCRIPTORS} are needed", hint="raise it with ulimit -n"
+        )
+
+
+class LogWriter:
+    """Writes log lines from a thread of its own: a full pipe or a stopped terminal never stops the loop.
+
+    What does not fit into the backlog is dropped and counted; every event is in the store anyway.
+    """
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
+        self._dropped = 0
+        self._said: set[str] = set()
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def events(self, events: list[Event]) -> None:
+        """Each event is a line."""
+        if self._json:
+            import json
+
+            for event in events:
+                self._put(json.dumps(event_json(event), ensure_ascii=False))
+        else:
+            for event in events:
+                self._put(event_line(event))
+
+    def remark(self, text: str) -> None:
+        """A line of the supervisor's own; not part of JSON output."""
+        if not self._json:
+            self._put(text)
+
+    def once(self, text: str) -> None:
+        """A remark that is not repeated."""
+        if text and text not in self._said:
+            self._said.add(text)
+            self.remark(text)
+
+    def close(self) -> None:
+        """What can be written without waiting long is written."""
+        self._put(None)
+        self._thread.join(_FLUSH_SECONDS)
+
+    def _put(self, line: str | None) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                if self._dropped:
+                    dropped, self._dropped = self._dropped, 0
+                    sys.stdout.write(f"({dropped} log lines dropped; see: jobctl events)\n")
+                sys.stdout.write(f"{line}\n")
+                if self._lines.empty():
+                    sys.stdout.flush()
+            except (OSError, ValueError):
+                return
+        sys.stdout.flush()

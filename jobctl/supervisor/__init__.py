@@ -1,0 +1,1 @@
+"""The foreground process: it alone runs work and writes facts."""

@@ -1,0 +1,62 @@
+"""A private life: an embedded supervisor for the one job of a ``run`` (DESIGN section 6, "Lives and recovery")."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from jobctl.actions.jobs import submit
+from jobctl.clock import Clock
+from jobctl.executors.registry import EXECUTORS
+from jobctl.model.jobs import JobId, JobStatus, Submission
+from jobctl.model.lives import LifeKind, StopMode
+from jobctl.settings import Settings
+from jobctl.store import Store
+from jobctl.supervisor.lifeline import Lifeline
+from jobctl.supervisor.supervisor import Reservation, Supervisor
+from jobctl.supervisor.wakeups import Wakeups
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class PrivateLife:
+    """Runs one job in this process: only this life claims it; queue limits hold; nothing else is touched."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock, submission: Submission) -> None:
+        self._store = store
+        self._lifeline = Lifeline(store, clock, LifeKind.RUN)
+        self.job_id: JobId = submit(store, [replace(submission, reserved=True)], clock, self._lifeline.id)[0]
+        self._supervisor = Supervisor(store, settings, clock, EXECUTORS["command"](), self._lifeline)
+        self._supervisor.reservation = Reservation(self.job_id, submission.queue)
+        self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
+        self._heard = 0
+
+    def run(self, on_stop: Callable[[int], bool]) -> JobStatus | None:
+        """The job's final status; None when it was left running.
+
+        Args:
+            on_stop: called with the signal for each stop signal; True leaves the job to the next supervisor.
+        """
+        self._supervisor.heeds_signals = False
+        try:
+            self._supervisor.run(self._wakeups, until=lambda: self._heed(on_stop) or self._ended() is not None)
+            status = None if self._supervisor.stopping is StopMode.LEAVE_RUNNING else self._ended()
+            self._supervisor.abandon()
+            self._lifeline.end("left" if status is None else "done")
+        finally:
+            self._wakeups.close()
+        return status
+
+    def _heed(self, on_stop: Callable[[int], bool]) -> bool:
+        while self._heard < self._wakeups.stops:
+            self._heard += 1
+            if on_stop(self._wakeups.last_stop):
+                self._supervisor.stop(StopMode.LEAVE_RUNNING)
+        return False
+
+    def _ended(self) -> JobStatus | None:
+        status = self._store.jobs.statuses([self.job_id]).get(self.job_id)
+        if status is None:  # removed by somebody
+            return JobStatus.CANCELLED
+        return status if status.is_terminal else None

@@ -1,0 +1,140 @@
+"""Takes over what dead lives left: adopts the living, finishes the ended, requeues the never started.
+
+A life is dead when its lock is free; nothing here judges by age or by a bare pid (DESIGN section 6, "Lives and
+recovery").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jobctl.actions.supervisors import is_locked
+from jobctl.clock import Clock
+from jobctl.executors.attempts import AttemptDirectory, ExitRecord
+from jobctl.executors.processes import ProcessTable
+from jobctl.executors.trees import members
+from jobctl.model.jobs import LifeId, Reason
+from jobctl.store import Store
+from jobctl.store.transitions import Claim, StartFact
+from jobctl.supervisor.attempts import ActiveAttempt, Cause
+from jobctl.supervisor.identities import Identities
+from jobctl.supervisor.lifeline import Lifeline, remove_files
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was found: attempts that still run, attempts that have ended, and how many never started."""
+
+    adopted: list[ActiveAttempt] = field(default_factory=list)
+    ended: list[ActiveAttempt] = field(default_factory=list)
+    requeued: int = 0
+
+
+class Recovery:
+    """Recovers for one life."""
+
+    def __init__(self, store: Store, lifeline: Lifeline, clock: Clock, identities: Identities) -> None:
+        self._store = store
+        self._lifeline = lifeline
+        self._clock = clock
+        self._identities = identities
+
+    def take_over(self) -> Recovered:
+        """Everything that dead lives held is this life's now, each job by one fenced write."""
+        result = Recovered()
+        dead = [life for life in self._holders() if not self._alive(life)]
+        for life in dead:
+            self._take_over_from(life, result)
+        self._bury()
+        return result
+
+    def _holders(self) -> list[LifeId]:
+        return [life for life in self._store.transitions.holders() if life != self._lifeline.id]
+
+    def _alive(self, life: LifeId) -> bool:
+        return is_locked(f"{self._store.home.life(life)}/lock")
+
+    def _bury(self) -> None:
+        """Dead lives are ended on record, once nothing is theirs any more."""
+        dead = [
+            life.id
+            for life in self._store.lives.unended()
+            if life.id != self._lifeline.id and not self._alive(life.id)
+        ]
+        if not dead:
+            return
+        with self._store.write():
+            for life in dead:
+                self._store.lives.end(life, "lost", self._clock.now_ms())
+        for life in dead:
+            remove_files(self._store.home, life)
+
+    def _take_over_from(self, life: LifeId, result: Recovered) -> None:
+        table = ProcessTable.read()
+        found = [(claim, self._probed(claim)) for claim in self._store.transitions.orphans(life)]
+        now = self._clock.now_ms()
+        with self._store.write():
+            for claim, attempt in found:
+                mine = self._store.transitions.take_over(
+                    claim, self._lifeline.id, self._lifeline.next_token()
+                )
+                if mine is None:
+                    continue
+                if attempt is None:
+                    self._store.transitions.give_back(mine, now)
+                    if claim.cancel_requested:
+                        self._store.transitions.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
+                    result.requeued += 1
+                    continue
+                attempt.claim = mine
+                running = attempt.leader_ended_at is None
+                self._store.transitions.record_start(
+                    StartFact(mine, attempt.directory.read_pid(), adopted=running), self._lifeline.id, now
+                )
+                (result.adopted if running else result.ended).append(attempt)
+        for attempt in result.ended:
+            self._sweep(attempt, table)
+
+    def _probed(self, claim: Claim) -> ActiveAttempt | None:
+        """The attempt as its directory shows it; None when it never started. The lock is probed first."""
+        directory = AttemptDirectory(self._store.home.attempt(claim.job_id, claim.attempt))
+        held = directory.is_held()
+        record = directory.read_exit()
+        if not held and record is None and directory.read_pid() is None:
+            return None
+        attempt = ActiveAttempt(claim, directory, self._identities.tree_of_orphan(claim, directory), None)
+        if held:
+            attempt.deadline = self._deadline(claim)
+        else:
+            now = self._clock.now_ms()
+            attempt.leader_ended_at = now if record is None else min(record.ended_at_ms, now)
+            attempt.cause = self._cause(claim, record, attempt.leader_ended_at)
+        return attempt
+
+    def _deadline(self, claim: Claim) -> float | None:
+        if claim.spec.timeout_seconds is None:
+            return None
+        elapsed = max(0.0, (self._clock.now_ms() - claim.started_at) / 1000)
+        return self._clock.monotonic() + claim.spec.timeout_seconds - elapsed
+
+    def _cause(self, claim: Claim, record: ExitRecord | None, ended_at: int) -> Cause | None:
+        """Why the dead life was ending the attempt, if it was: an exit 0 says it ended by itself."""
+        if record is not None and record.code == 0:
+            return None
+        if claim.cancel_requested:
+            return Cause.CANCEL
+        timeout = claim.spec.timeout_seconds
+        killed = record is None or record.code in (137, 143)
+        if timeout is not None and killed and ended_at - claim.started_at >= timeout * 1000:
+            return Cause.TIMEOUT
+        return None
+
+    def _sweep(self, attempt: ActiveAttempt, table: ProcessTable) -> None:
+        """Members that outlived their shim are being ended, unless they were to be kept."""
+        lost = attempt.directory.read_exit() is None
+        if attempt.claim.spec.keep_children and not lost:
+            return
+        left = members(table, attempt.tree)
+        if left:
+            attempt.stray_count = len(left)
+            attempt.start_sweep(self._clock.monotonic())

@@ -1,0 +1,496 @@
+"""The supervisor: one synchronous loop, one transaction a turn (DESIGN section 1).
+
+    collect what happened → record all of it and claim new work → start what was claimed → sleep
+
+``turn`` never sleeps, so tests call it by hand with a clock of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobctl.clock import Clock
+from jobctl.errors import StoreBusyError, StoreFullError
+from jobctl.executors.base import Executor
+from jobctl.executors.processes import ProcessTable, become_subreaper, stray_children
+from jobctl.executors.trees import members
+from jobctl.model.events import Entity, Event, EventKind
+from jobctl.model.jobs import AttemptEnd, JobId, JobStatus, judge
+from jobctl.model.lives import LifeKind, StopMode
+from jobctl.settings import Settings
+from jobctl.store import Store
+from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
+from jobctl.store.events import job_event
+from jobctl.store.transitions import Claim, EndFact, StartFact
+from jobctl.supervisor.attempts import ActiveAttempt, Cause
+from jobctl.supervisor.dispatcher import Dispatcher
+from jobctl.supervisor.identities import Identities
+from jobctl.supervisor.lifeline import Lifeline
+from jobctl.supervisor.recovery import Recovery
+from jobctl.supervisor.wakeups import Wakeups
+
+USAGE_SECONDS = 5.0
+"""Between two samples of memory; the first comes after ``FIRST_USAGE_SECONDS``."""
+FIRST_USAGE_SECONDS = 1.0
+RECOVERY_SECONDS = 2.0
+POLL_SECONDS = 0.25
+KILL_SECONDS = 0.02
+BUSY_SECONDS = 0.02
+REFUSED_SECONDS = 1.0
+GROUPING_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The one job of a private life."""
+
+    job_id: JobId
+    queue: str
+
+
+class Supervisor:
+    """Runs jobs for one home, or the one job reserved for a private life.
+
+    Args:
+        store: open; this object sets its busy timeout.
+        settings: intervals and defaults.
+        clock: wall and monotonic time.
+        executor: starts attempts.
+        lifeline: this process's life.
+        listener: gets every new event after its commit.
+        spread: numbers in [0, 1) for the jitter of back-offs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        executor: Executor,
+        lifeline: Lifeline,
+        *,
+        listener: Callable[[list[Event]], None] | None = None,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self.store = store
+        self.lifeline = lifeline
+        self.stopping: StopMode | None = None
+        self.stop_grace: float | None = None
+        """Seconds of grace for jobs stopped with the supervisor; None: each job's own."""
+        self.reservation: Reservation | None = None
+        self.heeds_signals = True
+        """Whether stop signals drain and stop it; otherwise its owner heeds them."""
+        self.failed_jobs = 0
+        """Jobs that this life recorded as ended otherwise than completed."""
+        self.active: dict[JobId, ActiveAttempt] = {}
+        self._settings = settings
+        self._clock = clock
+        self._spread = spread
+        self._listener = listener
+        self._cursor = store.events.last_id() if listener is not None else 0
+        identities = Identities(store)
+        self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
+        self._recovery = Recovery(store, lifeline, clock, identities)
+        self._by_pid: dict[int, ActiveAttempt] = {}
+        self._starts: list[StartFact] = []
+        self._ends: list[EndFact] = []
+        self._refused: list[Claim] = []
+        self._claims: list[Claim] = []
+        self._leaderless: list[ActiveAttempt] = []
+        """Leaders that ended since the last turn; their leftovers are not looked for yet."""
+        self._strays: set[int] = set()
+        self._progressed: set[JobId] = set()
+        self._seen_version = -1
+        self._next_due: int | None = None
+        self._more = False
+        self._busy = False
+        self._dirty = True
+        self._resume_claims_at = 0.0
+        self._progress_at = self._probe_at = self._recover_at = 0.0
+        self._usage_at: float | None = None
+        self._checkpointed = False
+        self._told_draining = False
+        self._wakeups: Wakeups | None = None
+        store.database.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
+        become_subreaper()
+
+    # --- the turn ---
+
+    def turn(self) -> None:
+        """One turn; returns without sleeping."""
+        self._hear()
+        self._reap()
+        self._probe_adopted()
+        self._sweep_leftovers()
+        self._enforce_timeouts()
+        self._advance_kills()
+        self._read_progress()
+        self._sample_usage()
+        self._recover()
+        self._record_and_claim()
+        self._start_claimed()
+        self._publish()
+
+    def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
+        """Turn until it was stopped and is done, or ``until`` holds after a turn."""
+        self._wakeups = wakeups
+        while True:
+            self.turn()
+            if self.finished or until():
+                return
+            wakeups.wait(self.pause_seconds())
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was asked to stop and nothing is left to do."""
+        if self.stopping is None or self._starts or self._ends or self._refused or self._claims:
+            return False
+        return self.stopping is StopMode.LEAVE_RUNNING or not self.active
+
+    def pause_seconds(self) -> float:
+        """How long nothing has to be done unless something happens."""
+        if self._more and not self._busy:
+            return 0.0
+        now = self._clock.monotonic()
+        waits = [self._settings.idle_interval]
+        if self._busy:
+            waits.append(BUSY_SECONDS)
+        elif self._starts or self._refused:
+            waits.append(GROUPING_SECONDS)
+        elif self._ends:
+            waits.append(0.0)
+        if self.active:
+            waits += [self._progress_at - now, (self._usage_at or now) - now]
+            waits += [a.deadline - now for a in self.active.values() if a.deadline is not None and a.kill is None]
+            if any(a.kill is not None for a in self.active.values()):
+                waits.append(KILL_SECONDS)
+        if self._next_due is not None:
+            waits.append((self._next_due - self._clock.now_ms()) / 1000)
+        if self.reservation is not None and not self.active:
+            waits.append(0.1)
+        return max(0.0, min(waits))
+
+    # --- collect ---
+
+    def _hear(self) -> None:
+        """What signals and callers ask for is noted."""
+        if self.lifeline.drain_wake():
+            self._dirty = True
+        if self.heeds_signals and self._wakeups is not None and self._wakeups.stops:
+            self.stop(StopMode.DRAIN if self._wakeups.stops == 1 else StopMode.NOW)
+
+    def stop(self, mode: StopMode) -> None:
+        """It ends in this way; a milder wish never takes back a stronger one."""
+        order = (None, StopMode.DRAIN, StopMode.NOW, StopMode.LEAVE_RUNNING)
+        if order.index(mode) <= order.index(self.stopping):
+            return
+        self.stopping = mode
+        self._dirty = True
+        if mode is StopMode.NOW:
+            now = self._clock.monotonic()
+            for attempt in self.active.values():
+                attempt.start_kill(Cause.STOP, now, grace=self.stop_grace)
+
+    def _reap(self) -> None:
+        """Every child that has ended is waited for: this loop alone reaps (DESIGN section 6)."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            pid, status, usage = os.wait4(found.si_pid, 0)
+            attempt = self._by_pid.pop(pid, None)
+            self._strays.discard(pid)
+            if attempt is None or attempt.process is None:
+                continue
+            attempt.process.returncode = os.waitstatus_to_exitcode(status)
+            attempt.cpu_seconds = usage.ru_utime + usage.ru_stime
+            self._leader_ended(attempt)
+
+    def _leader_ended(self, attempt: ActiveAttempt) -> None:
+        record = attempt.directory.read_exit()
+        now = self._clock.now_ms()
+        attempt.leader_ended_at = now if record is None else min(max(record.ended_at_ms, attempt.claim.started_at), now)
+        attempt.deadline = None
+        self._leaderless.append(attempt)
+
+    def _probe_adopted(self) -> None:
+        """Adopted processes that have ended are noticed: by pidfd at once, by their lock four times a second."""
+        now = self._clock.monotonic()
+        adopted = [a for a in self.active.values() if a.adopted and a.leader_ended_at is None]
+        if not adopted or (now < self._probe_at and not self._wakeups):
+            return
+        self._probe_at = now + POLL_SECONDS
+        for attempt in adopted:
+            if not attempt.directory.is_held():
+                if self._wakeups is not None and attempt.pid is not None:
+                    self._wakeups.forget_process(attempt.pid)
+                self._leader_ended(attempt)
+
+    def _sweep_leftovers(self) -> None:
+        """Members that ended leaders left behind are being killed; attempts without any have ended."""
+        ended, self._leaderless = self._leaderless, []
+        if not ended:
+            return
+        table = ProcessTable.read() if self._may_have_leftovers(ended) else None
+        now = self._clock.monotonic()
+        for attempt in ended:
+            lost = attempt.directory.read_exit() is None
+            keep = attempt.claim.spec.keep_children and attempt.cause is None and not lost
+            left = [] if table is None or keep else members(table, attempt.tree)
+            if left:
+                attempt.stray_count = len(left)
+                attempt.start_sweep(now)
+            elif attempt.kill is None:
+                self._conclude(attempt)
+        if table is not None:
+            self._strays.update(stray_children(self._by_pid.keys()))
+
+    def _may_have_leftovers(self, ended: list[ActiveAttempt]) -> bool:
+        """Whether a process nobody knows is about: as a subreaper this process inherits every orphan."""
+        if any(attempt.adopted or attempt.directory.read_exit() is None for attempt in ended):
+            return True
+        return bool(stray_children(self._by_pid.keys() | self._strays))
+
+    def _enforce_timeouts(self) -> None:
+        now = self._clock.monotonic()
+        for attempt in self.active.values():
+            if attempt.deadline is not None and now >= attempt.deadline and attempt.cause is None:
+                attempt.start_kill(Cause.TIMEOUT, now)
+
+    def _advance_kills(self) -> None:
+        killing = [attempt for attempt in self.active.values() if attempt.kill is not None]
+        if not killing:
+            return
+        table, now = ProcessTable.read(), self._clock.monotonic()
+        for attempt in killing:
+            if not attempt.advance_kill(table, now):
+                continue
+            if attempt.leader_ended_at is None:
+                if attempt.directory.is_held() and not (attempt.kill and attempt.kill.survivors):
+                    continue
+                self._leader_ended(attempt)
+                self._leaderless.remove(attempt)
+            if attempt.kill is not None and attempt.kill.survivors:
+                attempt.error = f"processes that could not be killed: {attempt.kill.survivors}"
+            self._conclude(attempt)
+
+    def _read_progress(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._progress_at:
+            return
+        self._progress_at = now + self._settings.progress_interval
+        for job_id, attempt in self.active.items():
+            if attempt.read_progress():
+                self._progressed.add(job_id)
+
+    def _sample_usage(self) -> None:
+        now = self._clock.monotonic()
+        if not self.active:
+            self._usage_at = None
+            return
+        if self._usage_at is None:
+            self._usage_at = now + FIRST_USAGE_SECONDS
+        if now < self._usage_at:
+            return
+        self._usage_at = now + USAGE_SECONDS
+        table = ProcessTable.read()
+        for attempt in self.active.values():
+            attempt.sample_usage(table)
+
+    def _recover(self) -> None:
+        """What lives that died meanwhile held is taken over; a private life recovers nothing."""
+        now = self._clock.monotonic()
+        if self.lifeline.kind is LifeKind.RUN or now < self._recover_at:
+            return
+        try:
+            recovered = self._recovery.take_over()
+        except (StoreBusyError, StoreFullError):
+            return
+        self._recover_at = now + RECOVERY_SECONDS
+        for attempt in recovered.adopted:
+            self._watch(attempt)
+        for attempt in recovered.ended:
+            self.active[attempt.claim.job_id] = attempt
+            if attempt.kill is None:
+                self._conclude(attempt)
+        self._dirty = self._dirty or bool(recovered.adopted or recovered.ended or recovered.requeued)
+
+    def _watch(self, attempt: ActiveAttempt) -> None:
+        self.active[attempt.claim.job_id] = attempt
+        if attempt.process is not None and attempt.pid is not None:
+            self._by_pid[attempt.pid] = attempt
+        elif attempt.pid is not None and self._wakeups is not None:
+            self._wakeups.watch_process(attempt.pid)
+
+    def _conclude(self, attempt: ActiveAttempt) -> None:
+        """The attempt is over: what follows from its end waits for the next transaction."""
+        status = attempt.process.returncode if attempt.process is not None else None
+        end, _ = attempt.ending(status)
+        result, problem = attempt.directory.read_result()
+        if problem is not None and end.error is None:
+            end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
+        if attempt.read_progress(final=True):
+            self._progressed.add(attempt.claim.job_id)
+        self._ended(attempt.claim, attempt.pid, end, attempt.leader_ended_at, attempt, result)
+
+    def _ended(
+        self,
+        claim: Claim,
+        pid: int | None,
+        end: AttemptEnd,
+        at: int | None = None,
+        attempt: ActiveAttempt | None = None,
+        result: object = None,
+    ) -> None:
+        verdict = judge(end, claim.spec, claim.attempts_used, claim.crashes, self._spread())
+        self._ends.append(
+            EndFact(
+                claim, pid, self._clock.now_ms() if at is None else at, end, verdict, result,
+                attempt.directory.read_outputs() if attempt is not None else None,
+                attempt.cpu_seconds if attempt is not None else None,
+                attempt.max_rss_bytes if attempt is not None else None,
+            )
+        )  # fmt: skip
+
+    # --- record and claim: the one transaction ---
+
+    def _record_and_claim(self) -> None:
+        if not self._has_reason_to_write():
+            self._checkpoint_when_idle()
+            return
+        try:
+            with self.store.write():
+                now = self._clock.now_ms()
+                self._record(now)
+                requests = self.store.transitions.cancel_requests(self.lifeline.id)
+                wish = self.store.lives.stop_requested(self.lifeline.id)
+                claims, more = self._claim(now, wish)
+        except (StoreBusyError, StoreFullError):
+            # The facts wait for the next turn; time-outs, kills and log tailing go on.
+            self._busy = True
+            return
+        self._forget_recorded()
+        self._busy, self._dirty, self._checkpointed = False, False, False
+        self._claims, self._more = claims, more
+        self._next_due = self.store.jobs.next_due()
+        monotonic = self._clock.monotonic()
+        for request in requests:
+            attempt = self.active.get(request.job_id)
+            if attempt is not None:
+                attempt.cancel(request, monotonic)
+        if wish is not None:
+            self.stop(wish)
+
+    def _has_reason_to_write(self) -> bool:
+        if self._starts or self._ends or self._refused or self._progressed or self._dirty or self._more:
+            return True
+        if self._next_due is not None and self._next_due <= self._clock.now_ms():
+            return True
+        version = self.store.database.data_version()
+        changed = version != self._seen_version
+        self._seen_version = version
+        return changed
+
+    def _record(self, now: int) -> None:
+        transitions, life = self.store.transitions, self.lifeline.id
+        for claim in self._refused:
+            transitions.give_back(claim, now)
+        for start in self._starts:
+            transitions.record_start(start, life, now)
+        for job_id in self._progressed:
+            transitions.record_progress(self.active[job_id].claim, self.active[job_id].progress, now)
+        for end in self._ends:
+            transitions.record_end(end, life, now)
+            attempt = self.active.get(end.claim.job_id)
+            if attempt is not None and attempt.stray_count:
+                data = {"attempt": end.claim.attempt, "processes": attempt.stray_count}
+                self.store.events.add_rows(
+                    [job_event(now, EventKind.JOB_STRAYS_KILLED, end.claim.job_id, data)]
+                )
+        transitions.promote_due(now)
+        if self.stopping is not None and not self._told_draining:
+            self.store.lives.set_draining(life, now)
+
+    def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
+        if self.stopping is not None or wish is not None or self._clock.monotonic() < self._resume_claims_at:
+            return [], False
+        if self.reservation is not None:
+            return self.dispatcher.claim_reserved(self.reservation.queue, now), False
+        return self.dispatcher.claim(now)
+
+    def _forget_recorded(self) -> None:
+        for end in self._ends:
+            if end.verdict.status.is_terminal and end.verdict.status is not JobStatus.COMPLETED:
+                self.failed_jobs += 1
+            self.active.pop(end.claim.job_id, None)
+        self._told_draining = self.stopping is not None
+        self._starts, self._ends, self._refused = [], [], []
+        self._progressed.clear()
+
+    def _checkpoint_when_idle(self) -> None:
+        if not self.active and not self._checkpointed:
+            self.store.database.checkpoint()
+            self._checkpointed = True
+
+    # --- start and tell ---
+
+    def _start_claimed(self) -> None:
+        claims, self._claims = self._claims, []
+        if not claims:
+            return
+        started = self.dispatcher.start(claims)
+        for attempt in started.attempts:
+            self._watch(attempt)
+            self._starts.append(StartFact(attempt.claim, attempt.pid))
+        for claim, end in started.failures:
+            self._starts.append(StartFact(claim, None))
+            self._ended(claim, None, end)
+        if started.refused:
+            self._refused += started.refused
+            self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
+            self._more = False
+            self._tell_refusal(started.refusal)
+        if self.stopping is StopMode.NOW:
+            for attempt in started.attempts:
+                attempt.start_kill(Cause.STOP, self._clock.monotonic(), grace=self.stop_grace)
+
+    def _tell_refusal(self, why: str | None) -> None:
+        try:
+            with self.store.write():
+                self.store.events.add(
+                    self._clock.now_ms(), EventKind.SUPERVISOR_START_REFUSED, Entity.SUPERVISOR,
+                    self.lifeline.id, {"error": why},
+                )  # fmt: skip
+        except (StoreBusyError, StoreFullError):
+            return
+
+    def _publish(self) -> None:
+        """The listener has every event committed so far, whoever wrote it."""
+        if self._listener is None:
+            return
+        while events := self.store.events.after(self._cursor):
+            self._cursor = events[-1].id
+            self._listener(events)
+
+    def abandon(self) -> None:
+        """The processes run on without this supervisor, for the next one to adopt."""
+        for attempt in self.active.values():
+            if attempt.process is not None:
+                # A Popen that is dropped while its child runs warns, and the next Popen would reap it.
+                attempt.process.returncode = 0
+        self.active.clear()
+        self._by_pid.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs, is queued in an unpaused queue, or waits for its next attempt."""
+        if self.active or self._starts or self._ends or self._refused or self._claims:
+            return False
+        return not self.store.jobs.has_work()
+

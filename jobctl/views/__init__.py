@@ -1,0 +1,1 @@
+"""Model objects as Rich renderables, plain text or JSON. No queries."""

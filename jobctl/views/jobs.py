@@ -1,0 +1,276 @@
+"""Jobs as JSON and as text; nothing here needs Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobctl.model.durations import format_duration
+from jobctl.model.homes import Home
+from jobctl.model.jobs import Attempt, Job, JobKind, JobStatus
+from jobctl.model.sizes import format_size
+from jobctl.views.instants import ago, instant_json, length, seconds_between, wall
+from jobctl.views.text import printable, width_of
+
+SYMBOLS = {
+    JobStatus.CREATED: "◌",
+    JobStatus.QUEUED: "○",
+    JobStatus.RUNNING: "▶",
+    JobStatus.COMPLETED: "✓",
+    JobStatus.FAILED: "✗",
+    JobStatus.CANCELLED: "⊘",
+    JobStatus.TIMEOUT: "◷",
+}
+"""One cell each: a status is never told by colour alone."""
+
+HEADER = ("ID", "NAME", "STATUS", "QUEUE", "PRI", "PROGRESS", "STARTED", "DURATION", "EXIT")
+
+
+def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
+    """The job with exactly the keys of CLI.md, in their order.
+
+    ``command`` is always an argv; bytes that are not UTF-8 are shown as ``\\xff``.
+    """
+    spec, progress = job.spec, job.progress
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status.value,
+        "reason": job.reason,
+        "queue": job.queue,
+        "priority": job.priority,
+        "kind": job.kind.value,
+        "command": [encodable(word) for word in spec.argv()],
+        "call": None,
+        "type": job.type,
+        "category": job.category,
+        "user": job.user,
+        "tags": list(job.tags),
+        "parent_id": job.parent_id,
+        "workflow_id": job.workflow_id,
+        "step": job.step,
+        "submitted_by": job.submitted_by,
+        "after": [],
+        "unique": job.unique_key,
+        "lock": job.lock_key,
+        "resources": {},
+        "executor": "command" if job.kind is JobKind.COMMAND else job.kind.value,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "progress": progress.percent,
+        "items_done": progress.items_done,
+        "items_total": progress.items_total,
+        "items_failed": progress.items_failed,
+        "item_errors": [{"item": item, "error": error} for item, error in progress.item_errors],
+        "message": progress.message,
+        "exit_code": job.exit_code,
+        "signal": job.signal,
+        "error": None if job.error is None else encodable(job.error),
+        "result": job.result,
+        "meta": job.meta,
+        "created_at": instant_json(job.created_at),
+        "eligible_at": instant_json(job.eligible_at),
+        "queued_at": instant_json(job.queued_at),
+        "started_at": instant_json(job.started_at),
+        "finished_at": instant_json(job.finished_at),
+        "duration_seconds": duration_of(job, now_ms),
+        "wait_seconds": wait_of(job, now_ms),
+        "timeout_seconds": spec.timeout_seconds,
+        "eta_seconds": eta_of(job, now_ms),
+        "cpu_seconds": job.cpu_seconds,
+        "max_rss_bytes": job.max_rss_bytes,
+        "cwd": encodable(spec.cwd),
+        "directory": home.attempt(job.id, job.attempt) if job.attempt else None,
+        "log_path": log_path(home, job.id, job.attempt, spec.split_output),
+    }
+
+
+def attempt_json(attempt: Attempt, home: Home, now_ms: int) -> dict[str, object]:
+    """One attempt: the keys of CLI.md, then what it cost."""
+    return {
+        "number": attempt.number,
+        "outcome": None if attempt.outcome is None else attempt.outcome.value,
+        "started_at": instant_json(attempt.started_at),
+        "finished_at": instant_json(attempt.finished_at),
+        "exit_code": attempt.exit_code,
+        "signal": attempt.signal,
+        "error": None if attempt.error is None else encodable(attempt.error),
+        "pid": attempt.pid,
+        "log_path": log_path(home, attempt.job_id, attempt.number, attempt.split_output),
+        "reason": attempt.reason,
+        "duration_seconds": seconds_between(attempt.started_at, attempt.finished_at or now_ms),
+        "cpu_seconds": attempt.cpu_seconds,
+        "max_rss_bytes": attempt.max_rss_bytes,
+    }
+
+
+def encodable(text: str) -> str:
+    """``text`` fit for UTF-8: a byte that was not UTF-8 is shown as ``\\xff``, nothing else is touched."""
+    if text.isascii():
+        return text
+    return "".join(_shown_surrogate(ch) if "\ud800" <= ch <= "\udfff" else ch for ch in text)
+
+
+def _shown_surrogate(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def log_path(home: Home, job_id: int, number: int, split_output: bool) -> str | None:
+    """Where an attempt's output is (of a split one its stdout); None before the first attempt."""
+    if not number:
+        return None
+    return f"{home.attempt(job_id, number)}/{'stdout' if split_output else 'output'}.log"
+
+
+def duration_of(job: Job, now_ms: int) -> float | None:
+    """Seconds the newest attempt ran, so far if it still does; None while the job waits or never ran."""
+    if job.status in (JobStatus.CREATED, JobStatus.QUEUED):
+        return None
+    return seconds_between(job.started_at, job.finished_at or now_ms)
+
+
+def wait_of(job: Job, now_ms: int) -> float:
+    """Seconds from queued (else created) to the start, to the end without one, or until now."""
+    begin = job.created_at if job.queued_at is None else job.queued_at
+    if job.status in (JobStatus.CREATED, JobStatus.QUEUED):
+        return seconds_between(begin, now_ms) or 0.0
+    return seconds_between(begin, job.started_at or job.finished_at or now_ms) or 0.0
+
+
+def eta_of(job: Job, now_ms: int) -> float | None:
+    """Seconds a running job still needs at the rate so far; None while that cannot be known."""
+    percent, elapsed = job.progress.percent, duration_of(job, now_ms)
+    if job.status is not JobStatus.RUNNING or not percent or elapsed is None:
+        return None
+    return round(elapsed * (100 - percent) / percent, 3)
+
+
+def status_text(job: Job) -> str:
+    """The status, with its reason where that says more: ``created (hold)``."""
+    if job.reason is None or job.reason in (job.status.value, "exit", "signal"):
+        return job.status.value
+    return f"{job.status.value} ({printable(job.reason)})"
+
+
+def exit_text(job: Job) -> str:
+    """The exit code or the signal; empty without either."""
+    if job.signal is not None:
+        return printable(job.signal)
+    return "" if job.exit_code is None else str(job.exit_code)
+
+
+def progress_text(job: Job) -> str:
+    """``40% 12/300 message``, as far as known."""
+    progress = job.progress
+    parts = [] if progress.percent is None else [f"{progress.percent:.0f}%"]
+    if progress.items_done is not None or progress.items_total is not None:
+        total = "?" if progress.items_total is None else progress.items_total
+        parts.append(f"{progress.items_done or 0}/{total}")
+    if progress.items_failed:
+        parts.append(f"{progress.items_failed} failed")
+    if progress.message:
+        parts.append(printable(progress.message))
+    return " ".join(parts)
+
+
+def jobs_plain(jobs: Sequence[Job], now_ms: int) -> str:
+    """Aligned columns under a header, nothing cut: what pipes get."""
+    return aligned([HEADER, *(_row(job, now_ms) for job in jobs)])
+
+
+def _row(job: Job, now_ms: int) -> tuple[str, ...]:
+    return (
+        str(job.id),
+        printable(job.name),
+        status_text(job),
+        job.queue,
+        str(job.priority),
+        progress_text(job) or "-",
+        ago(job.started_at, now_ms) or "-",
+        length(duration_of(job, now_ms)) or "-",
+        exit_text(job) or "-",
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Printable cells in columns two blanks apart, without blanks at the ends of lines."""
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
+    """Everything known of one job as ``(label, printable text)``, without what is unknown."""
+    spec = job.spec
+    fields: list[tuple[str, Any]] = [
+        ("name", job.name),
+        ("status", f"{SYMBOLS[job.status]} {status_text(job)}"),
+        ("command", command_text(job)),
+        ("queue", f"{job.queue}, priority {job.priority}"),
+        ("type", job.type),
+        ("category", job.category),
+        ("user", job.user),
+        ("tags", ", ".join(job.tags)),
+        ("parent", job.parent_id),
+        ("workflow", job.workflow_id),
+        ("step", job.step),
+        ("submitted by", job.submitted_by),
+        ("unique", job.unique_key),
+        ("lock", job.lock_key),
+        ("attempt", f"{job.attempt} (of {job.max_attempts} allowed, {job.attempts_used} used)"),
+        ("progress", progress_text(job)),
+        ("exit", exit_text(job)),
+        ("error", job.error),
+        ("created", _when(job.created_at, now_ms)),
+        ("eligible", _when(job.eligible_at, now_ms)),
+        ("queued", _when(job.queued_at, now_ms)),
+        ("started", _when(job.started_at, now_ms)),
+        ("finished", _when(job.finished_at, now_ms)),
+        ("duration", length(duration_of(job, now_ms))),
+        ("waited", length(wait_of(job, now_ms))),
+        ("left", length(eta_of(job, now_ms))),
+        ("time limit", length(spec.timeout_seconds)),
+        ("cpu", length(job.cpu_seconds)),
+        ("memory", "" if job.max_rss_bytes is None else f"{format_size(job.max_rss_bytes)} at most"),
+        ("cwd", spec.cwd),
+        ("directory", home.attempt(job.id, job.attempt) if job.attempt else None),
+        ("log", log_path(home, job.id, job.attempt, spec.split_output)),
+    ]
+    return [(label, printable(str(value))) for label, value in fields if value not in (None, "")]
+
+
+def _when(instant: int | None, now_ms: int) -> str:
+    return "" if instant is None else f"{wall(instant)} ({ago(instant, now_ms)})"
+
+
+def command_text(job: Job) -> str:
+    """The command as a shell would read it; the text of a shell job as it is."""
+    if job.spec.shell is not None:
+        return printable(job.spec.shell)
+    from shlex import join
+
+    return printable(join(job.spec.command))
+
+
+def attempt_line(attempt: Attempt, now_ms: int) -> str:
+    """``#2 failed, exit 3, after 1.2s (pid 4711): message``."""
+    parts = ["running" if attempt.outcome is None else attempt.outcome.value]
+    if attempt.reason and attempt.reason not in (parts[0], "exit", "signal"):
+        parts.append(printable(attempt.reason))
+    if attempt.signal:
+        parts.append(printable(attempt.signal))
+    elif attempt.exit_code is not None:
+        parts.append(f"exit {attempt.exit_code}")
+    seconds = seconds_between(attempt.started_at, attempt.finished_at or now_ms) or 0.0
+    parts.append(f"{'for' if attempt.finished_at is None else 'after'} {format_duration(seconds)}")
+    if attempt.max_rss_bytes is not None:
+        parts.append(f"{format_size(attempt.max_rss_bytes)} of memory")
+    text = f"#{attempt.number} {', '.join(parts)}"
+    if attempt.pid is not None:
+        text += f" (pid {attempt.pid})"
+    return f"{text}: {printable(attempt.error)}" if attempt.error else text

@@ -1,0 +1,105 @@
+"""The supervisor and what it does, as JSON and as text; nothing here needs Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobctl.model.jobs import Job, JobStatus
+from jobctl.model.lives import Life
+from jobctl.model.queues import Queue
+from jobctl.views.instants import instant_json, length, seconds_between
+from jobctl.views.jobs import SYMBOLS, duration_of, eta_of, progress_text
+from jobctl.views.queues import queue_json
+from jobctl.views.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What ``status`` is about; ``life`` is None when no supervisor runs (or it is only just starting)."""
+
+    life: Life | None
+    runs: bool
+    counts: Mapping[str, int]
+    queues: Sequence[Queue]
+    running: Sequence[Job]
+    upcoming: Sequence[Job]
+
+
+def state_of(status: Status) -> str:
+    """``running``, ``draining`` or ``down``."""
+    if status.life is not None and (status.life.draining or status.life.stop_requested):
+        return "draining"
+    return "running" if status.runs else "down"
+
+
+def status_json(status: Status, now_ms: int) -> dict[str, object]:
+    """The keys of CLI.md, then what runs."""
+    life = status.life
+    return {
+        "supervisor": {
+            "state": state_of(status),
+            "pid": life.pid if life else None,
+            "started_at": instant_json(life.started_at) if life else None,
+            "uptime_seconds": seconds_between(life.started_at, now_ms) if life else None,
+            "version": life.version if life else None,
+        },
+        "counts": dict(status.counts),
+        "queues": [queue_json(queue) for queue in status.queues],
+        "daemons": {},
+        "next": [
+            {
+                "kind": "job",
+                "id": job.id,
+                "name": job.name,
+                "reason": job.reason,
+                "at": instant_json(job.eligible_at),
+            }
+            for job in status.upcoming
+        ],
+        "running": [
+            {
+                "id": job.id,
+                "name": job.name,
+                "queue": job.queue,
+                "started_at": instant_json(job.started_at),
+                "duration_seconds": duration_of(job, now_ms),
+                "progress": job.progress.percent,
+                "eta_seconds": eta_of(job, now_ms),
+            }
+            for job in status.running
+        ],
+    }
+
+
+def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
+    """A few lines for people."""
+    life = status.life
+    head = f"supervisor  {state_of(status)}"
+    if life is not None:
+        up = length(seconds_between(life.started_at, now_ms))
+        head += f", pid {life.pid}, up {up}, version {printable(life.version)}"
+    lines = [head, f"home        {printable(home)}"]
+    counts = [
+        f"{SYMBOLS[JobStatus(state)]} {count} {state}" for state, count in status.counts.items() if count
+    ]
+    lines.append(f"jobs        {'  '.join(counts) or 'none'}")
+    lines += [f"queue       {_queue_text(queue)}" for queue in status.queues]
+    for job in status.running:
+        parts = [
+            f"{job.id} {printable(job.name)}",
+            f"for {length(duration_of(job, now_ms))}",
+            progress_text(job),
+        ]
+        lines.append(f"running     {', '.join(part for part in parts if part)}")
+    for job in status.upcoming:
+        why = "next attempt " if job.reason == "retry" else ""
+        left = length(seconds_between(now_ms, job.eligible_at))
+        lines.append(f"next        {job.id} {printable(job.name)}, {why}in {left}")
+    return lines
+
+
+def _queue_text(queue: Queue) -> str:
+    waiting = f", {queue.queued} queued" if queue.queued else ""
+    paused = ", paused" if queue.paused else ""
+    return f"{printable(queue.name)}: {queue.running} of {queue.concurrency} slots in use{waiting}{paused}"
