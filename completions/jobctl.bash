@@ -30,12 +30,15 @@ _jobctl() {
         fi
     done
     local current=${words[last]} IFS=$'\n'
-    COMPREPLY=($(COMP_WORDS="${words[*]// /\\ }" COMP_CWORD=$last _JOBCTL_COMPLETE=complete_bash \
+    COMPREPLY=($(COMP_WORDS="${words[*]}" COMP_CWORD=$last _JOBCTL_COMPLETE=complete_bash \
         "${COMP_WORDS[0]/#\~/$HOME}" 2>/dev/null))
-    # Of a word that readline splits only the last piece is replaced.
-    local kept=${current%"${current##*[:=@]}"}
+    # Of a word that readline splits only the last piece is replaced; a piece may begin with @.
+    local piece=${current##*[:=]}
+    if [[ $piece == *@* ]]; then piece=@${piece##*@}; fi
+    local kept=${current%"$piece"}
     if [[ -n $kept ]]; then COMPREPLY=("${COMPREPLY[@]#"$kept"}"); fi
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]]; then compopt -o nospace; fi
+    for index in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"; done
     return 0
 }
 complete -o default -o nosort -F _jobctl jobctl

@@ -17,5 +17,7 @@ function __jobctl_command
     complete -C (commandline -cp | string replace -r '^.*? -- +' '')
 end
 complete --command jobctl --erase
-complete --command jobctl --no-files --keep-order --condition 'not __jobctl_behind_separator' --arguments '(__jobctl_words)'
-complete --command jobctl --no-files --condition __jobctl_behind_separator --arguments '(__jobctl_command)'
+complete --command jobctl --no-files --keep-order \
+    --condition 'not __jobctl_behind_separator' --arguments '(__jobctl_words)'
+complete --command jobctl --no-files \
+    --condition __jobctl_behind_separator --arguments '(__jobctl_command)'

@@ -74,7 +74,9 @@ def resolve_home(flag: str | None, environment: Mapping[str, str], cwd: str) -> 
     named = flag if flag is not None else environment.get("JOBCTL_HOME")
     if named is not None and (not named or "\0" in named):
         raise BadInputError("the home is empty", named, "give --home a directory", "E_HOME")
-    path = os.path.abspath(os.path.join(cwd, named)) if named else _project_home(cwd) or _user_home(environment)
+    path = (
+        os.path.abspath(os.path.join(cwd, named)) if named else _project_home(cwd) or _user_home(environment)
+    )
     _check_directory(path)
     return Home(path)
 
@@ -119,4 +121,6 @@ def _check_directory(path: str) -> None:
         raise UnusableError(f"the home belongs to user {found.st_uid}", path, "use one of your own", "E_HOME")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = oct(stat.S_IMODE(found.st_mode))[2:]
-        raise UnusableError(f"others may write to the home (mode {mode})", path, "run: chmod go-w on it", "E_HOME")
+        raise UnusableError(
+            f"others may write to the home (mode {mode})", path, "run: chmod go-w on it", "E_HOME"
+        )

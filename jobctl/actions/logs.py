@@ -16,7 +16,7 @@ from jobctl.store import Store
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """What of a log is wanted: the newest attempt's unless ``attempt`` says which; ``stream`` of a split one."""
+    """What is wanted of a log; the newest attempt's unless ``attempt`` says which."""
 
     attempt: int | None = None
     tail: int | None = None

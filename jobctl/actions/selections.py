@@ -14,7 +14,9 @@ _MAY_BE_EMPTY = frozenset({SelectorKind.ALL, SelectorKind.STATE, SelectorKind.QU
 
 
 def selected_jobs(store: Store, texts: Sequence[str]) -> list[Selected]:
-    """The jobs that the selectors name together, by id, each once; empty only for ``all``, ``@state``, ``queue:``.
+    """The jobs that the selectors name together, by id, each once.
+
+    Only ``all``, ``@state`` and ``queue:`` may find none.
 
     Raises:
         BadInputError: a text is no selector.

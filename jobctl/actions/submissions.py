@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from jobctl.actions.requests import JobRequest
 from jobctl.clock import Milliseconds, to_datetime, to_ms
@@ -78,13 +78,13 @@ class SubmissionBuilder:
     Args:
         caller: where the requests come from.
         settings: what holds where a request does not say otherwise.
-        queues: the names of the queues there are.
+        queues: gives the names of the queues there are; asked only if a request names one.
     """
 
-    def __init__(self, caller: CallerContext, settings: Settings, queues: Collection[str]) -> None:
+    def __init__(self, caller: CallerContext, settings: Settings, queues: Callable[[], Collection[str]]) -> None:
         self._caller = caller
         self._settings = settings
-        self._queues = frozenset(queues)
+        self._find_queues = queues
         self._parent = caller.job_id
         self._directories: dict[str, str] = {}
         self._inputs: dict[str, str] = {}
@@ -173,6 +173,10 @@ class SubmissionBuilder:
         if name not in self._queues:
             raise unknown_queue(name, self._queues)
         return name
+
+    @cached_property
+    def _queues(self) -> Collection[str]:
+        return frozenset(self._find_queues())
 
     def _priority(self, text: str | None) -> int:
         return self._settings.default_priority if text is None else check_priority(text)

@@ -130,7 +130,9 @@ def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate
 
 
 def _about(job: Job) -> str:
-    return f"{printable(job.name)} {job.status.value}"
+    # Typer reads the help of a candidate as Rich markup: a job called "[/b]" would end in a traceback.
+    name = printable(job.name).replace("[", "(").replace("]", ")")
+    return f"{name} {job.status.value}"
 
 
 def _words(states: tuple[JobStatus, ...]) -> list[Candidate]:

@@ -1,8 +1,8 @@
 r"""The completion scripts. The copies in ``completions/`` are for packagers; a test keeps them the same.
 
-They are our own rather than Typer's, for three reasons seen in bash 5.2 and zsh 5.9: bash splits words at ``:``,
-``=`` and ``@``, so that ``name:X`` and ``@failed`` never completed; Typer's zsh protocol evaluates text with job
-names in it; and behind ``--`` the shell's own completion of commands and files is wanted.
+They are our own rather than Typer's, for three reasons seen in bash 5.2 and zsh 5.9: bash splits words at
+``:``, ``=`` and ``@``, so that ``name:X`` and ``@failed`` never completed; Typer's zsh protocol evaluates
+text with job names in it; and behind ``--`` the shell's own completion of commands and files is wanted.
 """
 
 from __future__ import annotations
@@ -39,12 +39,15 @@ _jobctl() {
         fi
     done
     local current=${words[last]} IFS=$'\n'
-    COMPREPLY=($(COMP_WORDS="${words[*]// /\\ }" COMP_CWORD=$last _JOBCTL_COMPLETE=complete_bash \
+    COMPREPLY=($(COMP_WORDS="${words[*]}" COMP_CWORD=$last _JOBCTL_COMPLETE=complete_bash \
         "${COMP_WORDS[0]/#\~/$HOME}" 2>/dev/null))
-    # Of a word that readline splits only the last piece is replaced.
-    local kept=${current%"${current##*[:=@]}"}
+    # Of a word that readline splits only the last piece is replaced; a piece may begin with @.
+    local piece=${current##*[:=]}
+    if [[ $piece == *@* ]]; then piece=@${piece##*@}; fi
+    local kept=${current%"$piece"}
     if [[ -n $kept ]]; then COMPREPLY=("${COMPREPLY[@]#"$kept"}"); fi
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]]; then compopt -o nospace; fi
+    for index in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[index]" %q "${COMPREPLY[index]}"; done
     return 0
 }
 complete -o default -o nosort -F _jobctl jobctl
@@ -102,8 +105,10 @@ function __jobctl_command
     complete -C (commandline -cp | string replace -r '^.*? -- +' '')
 end
 complete --command jobctl --erase
-complete --command jobctl --no-files --keep-order --condition 'not __jobctl_behind_separator' --arguments '(__jobctl_words)'
-complete --command jobctl --no-files --condition __jobctl_behind_separator --arguments '(__jobctl_command)'
+complete --command jobctl --no-files --keep-order \
+    --condition 'not __jobctl_behind_separator' --arguments '(__jobctl_words)'
+complete --command jobctl --no-files \
+    --condition __jobctl_behind_separator --arguments '(__jobctl_command)'
 """
 
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}

@@ -128,7 +128,9 @@ def _jobs(top: str, *, library: bool) -> tuple[list[dict[str, object]], int]:
         label = os.path.relpath(folder, top) if folder != top else os.path.basename(top) or "root"
         for start in range(0, len(names), FILES_A_JOB):
             words = ["cksum", *(f"./{name}" for name in names[start : start + FILES_A_JOB])]
-            jobs.append({"name": _label(label), "command": words, "cwd": folder, "tags": ["demo", "checksum"]})
+            jobs.append(
+                {"name": _label(label), "command": words, "cwd": folder, "tags": ["demo", "checksum"]}
+            )
     if not total:
         raise BadInputError("no files under", top, "name a directory with files", "E_DIRECTORY")
     return jobs, total
@@ -154,7 +156,9 @@ def _is_plain_file(path: str) -> bool:
 
 
 def _label(text: str) -> str:
-    clean = "".join(ch if ch.isprintable() and ch != "," else "_" for ch in text)[-100:].lstrip(".-@ ").rstrip()
+    clean = (
+        "".join(ch if ch.isprintable() and ch != "," else "_" for ch in text)[-100:].lstrip(".-@ ").rstrip()
+    )
     return clean if clean and not clean.isdigit() else f"folder {clean}".rstrip()
 
 
@@ -164,7 +168,9 @@ def _jobctl(home: Home, *words: str, text: str) -> None:
         env=_environment(), check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise JobctlError("the demo could not submit its jobs", done.stderr.decode("utf-8", "replace").strip())
+        raise JobctlError(
+            "the demo could not submit its jobs", done.stderr.decode("utf-8", "replace").strip()
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -20,8 +20,11 @@ from jobctl.store import Store
 COMMAND_KEY = "jobctl.command"
 _ROOT_KEY = "jobctl.root"
 
+_CLOCK = SystemClock()
+
 HomeOption = Annotated[
-    str | None, typer.Option("--home", metavar="DIR", help="Use this home instead of $JOBCTL_HOME or .jobctl/.")
+    str | None,
+    typer.Option("--home", metavar="DIR", help="Use this home instead of $JOBCTL_HOME or .jobctl/."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ColorOption = Annotated[bool, typer.Option("--no-color", help="No colours, also with NO_COLOR set.")]
@@ -39,7 +42,7 @@ class Invocation:
     debug: bool = False
     command: tuple[str, ...] | None = None
     """What followed ``--``; None without it."""
-    clock: Clock = SystemClock()
+    clock: Clock = _CLOCK
 
     @property
     def settings(self) -> Settings:
@@ -109,7 +112,7 @@ def bind(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
-    groups = {p.name: p.annotation for p in own if is_dataclass(p.annotation)}
+    groups: dict[str, Any] = {p.name: p.annotation for p in own if is_dataclass(p.annotation)}
     flat = [option for p in own for option in (_group_options(groups[p.name]) if p.name in groups else [p])]
 
     def callback(ctx: typer.Context, **values: Any) -> int | None:
@@ -147,10 +150,14 @@ def _common_options() -> list[inspect.Parameter]:
     ]
 
 
-def _group_options(group: type) -> list[inspect.Parameter]:
+def _group_options(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
-        _keyword(field.name, hints[field.name], inspect.Parameter.empty if field.default is MISSING else field.default)
+        _keyword(
+            field.name,
+            hints[field.name],
+            inspect.Parameter.empty if field.default is MISSING else field.default,
+        )
         for field in fields(group)
     ]
 

@@ -84,7 +84,7 @@ def list_(
     selector: Annotated[
         str | None, typer.Argument(metavar="SEL", help="Only these jobs.", autocompletion=complete_jobs)
     ] = None,
-    narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
+    narrowing: Narrowing = Narrowing(),
 ) -> None:
     """List jobs, newest first: the 50 newest on a terminal, all in a pipe or with --json.
 

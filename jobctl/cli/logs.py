@@ -63,7 +63,7 @@ class LogFlags:
 def logs(
     call: Invocation,
     selector: Annotated[str, typer.Argument(metavar="SEL", help="The jobs.", autocompletion=complete_jobs)],
-    flags: LogFlags = LogFlags(),  # noqa: B008 - frozen
+    flags: LogFlags = LogFlags(),
 ) -> None:
     """Print the output of a job's newest attempt, or follow it to the end of the job.
 
@@ -114,9 +114,8 @@ def _pattern(text: str | None) -> re.Pattern[bytes] | None:
 def _note_unsplit(call: Invocation, jobs: list[Job], request: LogRequest) -> None:
     unsplit = [str(job.id) for job in jobs if not job.spec.split_output]
     if request.stream != "both" and unsplit:
-        call.note(
-            f"stdout and stderr of job {', '.join(unsplit)} are one log (no --split-output); showing all of it"
-        )
+        numbers = ", ".join(unsplit)
+        call.note(f"stdout and stderr of job {numbers} are one log (no --split-output); showing all of it")
 
 
 def _note_empty(call: Invocation, store: Store, job: Job, request: LogRequest) -> None:

@@ -246,13 +246,12 @@ def _print_json(call: Invocation, store: Store, job: Job) -> None:
     truncated = False
     for stream in ("stdout", "stderr"):
         content = b""
-        with contextlib.suppress(FileNotFoundError), open(
-            f"{store.home.attempt(job.id, job.attempt)}/{stream}.log", "rb"
-        ) as file:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(f"{store.home.attempt(job.id, job.attempt)}/{stream}.log", "rb") as file,
+        ):
             content = file.read(CAPTURE_BYTES + 1)
         truncated = truncated or len(content) > CAPTURE_BYTES
         document[stream] = content[:CAPTURE_BYTES].decode("utf-8", "replace")
     document["truncated"] = truncated
     call.print_json(document)
-
-

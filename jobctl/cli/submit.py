@@ -63,10 +63,13 @@ def submit(
 def submission_builder(call: Invocation) -> SubmissionBuilder:
     """A builder for what this call submits. A store that does not exist yet is not made for it."""
     home = call.home()
-    queues = [DEFAULT_QUEUE]
-    if os.path.exists(home.store):
+
+    def queues() -> list[str]:
+        if not os.path.exists(home.store):
+            return [DEFAULT_QUEUE]
         with call.store() as store:
-            queues = store.queues.names()
+            return store.queues.names()
+
     return SubmissionBuilder(caller_context(home.path, call.clock.now_ms()), call.settings, queues)
 
 

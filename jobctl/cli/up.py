@@ -35,17 +35,24 @@ _FLUSH_SECONDS = 2.0
 def up(
     call: Invocation,
     concurrency: Annotated[
-        str | None, typer.Option("--concurrency", metavar="N", help="Slots of the queue default, for this run.")
+        str | None,
+        typer.Option("--concurrency", metavar="N", help="Slots of the queue default, for this run."),
     ] = None,
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="Exit when nothing is left to run.")] = False,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="Exit when nothing is left to run.")
+    ] = False,
     grace: Annotated[
         str | None, typer.Option("--grace", metavar="DURATION", help="From TERM to KILL for jobs it stops.")
     ] = None,
-    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Log lines also on a terminal.")] = False,
+    no_dashboard: Annotated[
+        bool, typer.Option("--no-dashboard", help="Log lines also on a terminal.")
+    ] = False,
     log_format: Annotated[
         str,
         typer.Option(
-            "--log-format", metavar="text|json", help="How events are logged.",
+            "--log-format",
+            metavar="text|json",
+            help="How events are logged.",
             autocompletion=complete_words("text", "json"),
         ),
     ] = "text",
@@ -71,7 +78,13 @@ def up(
 
 
 def _supervise(
-    call: Invocation, store: Store, slots: int | None, stop_grace: float | None, until_idle: bool, *, json: bool
+    call: Invocation,
+    store: Store,
+    slots: int | None,
+    stop_grace: float | None,
+    until_idle: bool,
+    *,
+    json: bool,
 ) -> int:
     lifeline = Lifeline(store, call.clock, LifeKind.UP)
     log = LogWriter(json=json)
@@ -87,7 +100,7 @@ def _supervise(
         supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle))
         reason = supervisor.stopping.value if supervisor.stopping is not None else "idle"
         left = store.jobs.left_waiting() if until_idle and supervisor.stopping is None else []
-        supervisor.abandon()
+        supervisor.watcher.abandon()
         lifeline.end(reason)
     finally:
         wakeups.close()
@@ -102,7 +115,7 @@ def _supervise(
 
 def _watch(supervisor: Supervisor, log: LogWriter, until_idle: bool) -> bool:
     if supervisor.stopping is not None:
-        names = [str(job_id) for job_id in supervisor.active]
+        names = [str(job_id) for job_id in supervisor.watcher.active]
         log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
     return until_idle and supervisor.stopping is None and supervisor.is_idle
 
@@ -116,7 +129,8 @@ def _check_descriptors() -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if allowed != resource.RLIM_INFINITY and allowed < NEEDED_DESCRIPTORS:
         raise UnusableError(
-            f"only {allowed} open files are allowed, {NEEDED_DESCRIPTORS} are needed", hint="raise it with ulimit -n"
+            f"only {allowed} open files are allowed, {NEEDED_DESCRIPTORS} are needed",
+            hint="raise it with ulimit -n",
         )
 
 

@@ -26,9 +26,13 @@ class VerbGroup:
 VERBS: dict[str, Verb | VerbGroup] = {
     "up": Verb("jobctl.cli.up", "up", "Run the supervisor in the foreground."),
     "down": Verb("jobctl.cli.supervisor", "down", "Ask the supervisor to stop."),
-    "status": Verb("jobctl.cli.supervisor", "status", "Show the supervisor, counts, what runs and what is next."),
+    "status": Verb(
+        "jobctl.cli.supervisor", "status", "Show the supervisor, counts, what runs and what is next."
+    ),
     "submit": Verb("jobctl.cli.submit", "submit", "Store a job and print its id.", takes_command=True),
-    "run": Verb("jobctl.cli.run", "run", "Submit a job, stream its output, exit with its code.", takes_command=True),
+    "run": Verb(
+        "jobctl.cli.run", "run", "Submit a job, stream its output, exit with its code.", takes_command=True
+    ),
     "list": Verb("jobctl.cli.listing", "list_", "List jobs, newest first."),
     "show": Verb("jobctl.cli.listing", "show", "Show everything known about one job."),
     "logs": Verb("jobctl.cli.logs", "logs", "Print or follow the output of a job."),
@@ -55,7 +59,9 @@ VERBS: dict[str, Verb | VerbGroup] = {
         {
             "path": Verb("jobctl.cli.store", "path", "Print where the store is."),
             "info": Verb("jobctl.cli.store", "info", "Show version, size and settings of the store."),
-            "migrate": Verb("jobctl.cli.store", "migrate", "Create the store or bring it to the newest schema."),
+            "migrate": Verb(
+                "jobctl.cli.store", "migrate", "Create the store or bring it to the newest schema."
+            ),
         },
     ),
     "completion": VerbGroup(

@@ -158,7 +158,7 @@ def sweep(tag: int, marker: bytes, spared: Collection[int]) -> None:
 
 def _is_branded(pid: int, tag: int, marker: bytes) -> bool:
     if tag and tag_supported():
-        return _read_tag(pid) == tag
+        return tag_of(pid) == tag
     started = start_ticks(pid) if marker else None
     return started is not None and started >= now_ticks() - YOUNG_TICKS and _read_marker(pid) == marker
 
@@ -222,7 +222,7 @@ class ProcessTable:
             if entry is None:
                 continue
             entries[pid] = entry
-            tags[pid] = _read_tag(pid)
+            tags[pid] = tag_of(pid)
             if entry.start_ticks >= young and not is_tag(tags[pid]):
                 markers[pid] = _read_marker(pid)
         return cls(entries, tags, markers)
@@ -333,7 +333,8 @@ def _read_entry(pid: int) -> ProcessEntry | None:
     )  # fmt: skip
 
 
-def _read_tag(pid: int) -> int:
+def tag_of(pid: int) -> int:
+    """The soft limit of ``pid`` now, which ``is_tag`` or is no tag; 0 if it may not be read."""
     if not LINUX:
         return 0
     try:

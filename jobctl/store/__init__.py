@@ -30,7 +30,12 @@ class Store:
 
     @classmethod
     def open(
-        cls, home: Home, clock: Clock, *, create: bool = False, timeout_seconds: float = CALLER_TIMEOUT_SECONDS
+        cls,
+        home: Home,
+        clock: Clock,
+        *,
+        create: bool = False,
+        timeout_seconds: float = CALLER_TIMEOUT_SECONDS,
     ) -> Store:
         """The store of ``home``, of the newest schema.
 

@@ -157,7 +157,9 @@ def translated(path: str) -> Iterator[None]:
     except apsw.CantOpenError as error:
         raise UnusableError("cannot open the store", path, "check the directory's permissions") from error
     except apsw.IOError as error:
-        raise UnusableError(f"reading or writing the store failed ({error})", path, "check the disk") from error
+        raise UnusableError(
+            f"reading or writing the store failed ({error})", path, "check the disk"
+        ) from error
     except (OperationalError, DatabaseError, InterfaceError) as error:
         if isinstance(error.__cause__, apsw.Error):
             with translated(path):
@@ -215,7 +217,9 @@ def check_identity(database: Database, newest: int) -> int:
         )
     if version > newest:
         raise StoreForeignError(
-            f"the store has version {version}, this jobctl knows up to {newest}", database.path, "upgrade jobctl"
+            f"the store has version {version}, this jobctl knows up to {newest}",
+            database.path,
+            "upgrade jobctl",
         )
     return version
 

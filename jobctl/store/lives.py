@@ -40,13 +40,17 @@ class Lives:
 
     def unended(self) -> list[Life]:
         """Lives that have not said goodbye: the living and the dead."""
-        return [_life(row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM lives WHERE ended_at IS NULL")]
+        return [
+            _life(row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM lives WHERE ended_at IS NULL")
+        ]
 
     def end(self, life_id: LifeId, reason: str, now: int) -> None:
         """The life is over and nothing is reserved for it any more."""
         change = LifeTable.update(ended_at=now, end_reason=reason)
         with translated(self._database.path):
-            change.where((LifeTable.id == life_id) & LifeTable.ended_at.is_null()).execute(self._database.peewee)
+            change.where((LifeTable.id == life_id) & LifeTable.ended_at.is_null()).execute(
+                self._database.peewee
+            )
         self._database.rows(
             "UPDATE jobs SET reserved=0, life_id=CASE state WHEN 'running' THEN life_id END"
             " WHERE reserved=1 AND life_id=?",

@@ -20,12 +20,16 @@ class Queues:
 
     def limits(self) -> builtins.list[Queue]:
         """Every queue without its counts, by name: what a dispatcher needs."""
-        rows = self._database.rows("SELECT name, concurrency, paused_at IS NOT NULL FROM queues ORDER BY name")
+        rows = self._database.rows(
+            "SELECT name, concurrency, paused_at IS NOT NULL FROM queues ORDER BY name"
+        )
         return [Queue(name, concurrency, bool(paused)) for name, concurrency, paused in rows]
 
     def running(self) -> dict[str, int]:
         """How many jobs run in each queue that has any, whoever runs them."""
-        return dict(self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='running' GROUP BY queue"))
+        return dict(
+            self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='running' GROUP BY queue")
+        )
 
     def list(self) -> builtins.list[Queue]:
         """Every queue with its counts, ``default`` first."""
@@ -51,7 +55,9 @@ class Queues:
     def add(self, name: str, concurrency: int, now: int) -> None:
         """A new queue exists."""
         with translated(self._database.path):
-            QueueTable.insert(name=name, concurrency=concurrency, created_at=now).execute(self._database.peewee)
+            QueueTable.insert(name=name, concurrency=concurrency, created_at=now).execute(
+                self._database.peewee
+            )
         self._events.add(now, EventKind.QUEUE_ADDED, Entity.QUEUE, name, {"concurrency": concurrency})
 
     def set_concurrency(self, name: str, concurrency: int, now: int) -> None:
@@ -73,7 +79,9 @@ class Queues:
     def jobs(self, name: str) -> int:
         """How many jobs, ended ones too, belong to the queue (at most 1,000 are counted)."""
         return int(
-            self._database.value("SELECT count(*) FROM (SELECT 1 FROM jobs WHERE queue=? LIMIT 1000)", (name,))
+            self._database.value(
+                "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE queue=? LIMIT 1000)", (name,)
+            )
         )
 
     def remove(self, name: str, now: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from peewee import IntegerField, Model, TextField
 
 
-class QueueTable(Model):  # type: ignore[misc]
+class QueueTable(Model):
     """Named lanes."""
 
     name = TextField(primary_key=True)
@@ -22,7 +22,7 @@ class QueueTable(Model):  # type: ignore[misc]
         table_name = "queues"
 
 
-class LifeTable(Model):  # type: ignore[misc]
+class LifeTable(Model):
     """Supervising processes."""
 
     id = IntegerField(primary_key=True)

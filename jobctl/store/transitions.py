@@ -150,9 +150,7 @@ class Transitions:
             row = self._database.row("SELECT spec, environment_hash FROM job_specs WHERE job_id=?", (job_id,))
             if row is None:
                 raise AssertionError(f"job {job_id} has no specification")
-            claims.append(
-                Claim(JobId(job_id), attempt, token, used, crashes, now, spec_of(row[0]), row[1])
-            )
+            claims.append(Claim(JobId(job_id), attempt, token, used, crashes, now, spec_of(row[0]), row[1]))
         return claims
 
     def give_back(self, claim: Claim, now: int) -> None:
@@ -191,7 +189,17 @@ class Transitions:
             (dead,),
         )
         return [
-            Claim(JobId(row[0]), row[1], Token(row[2]), row[3], row[4], row[5], spec_of(row[6]), row[7], bool(row[8]))
+            Claim(
+                JobId(row[0]),
+                row[1],
+                Token(row[2]),
+                row[3],
+                row[4],
+                row[5],
+                spec_of(row[6]),
+                row[7],
+                bool(row[8]),
+            )
             for row in found
         ]
 

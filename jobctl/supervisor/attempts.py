@@ -15,6 +15,9 @@ from jobctl.model.jobs import AttemptEnd, Outcome, Reason
 from jobctl.model.progress import Progress, fold
 from jobctl.store.transitions import CancelRequest, Claim
 
+_COARSE_MS = 20
+"""File times come from a clock that is up to 10 ms late."""
+
 
 class Cause(StrEnum):
     """Why jobctl itself ends an attempt."""
@@ -48,6 +51,10 @@ class ActiveAttempt:
         self.cause: Cause | None = None
         self.leader_ended_at: int | None = None
         """Milliseconds UTC; set once the shim is gone."""
+        self.has_record = False
+        """Whether an exit record was found once the leader had ended."""
+        self.concluded = False
+        """Whether it is over and only waits to be recorded."""
         self.stray_count = 0
         self.cpu_seconds: float | None = None
         self.max_rss_bytes: int | None = None
@@ -55,6 +62,7 @@ class ActiveAttempt:
         self.error: str | None = None
         self._tail = ProgressTail(directory.progress_path)
         self._cancel_requests = 0
+        self._kill_started_ms = 0
 
     @property
     def pid(self) -> int | None:
@@ -67,7 +75,13 @@ class ActiveAttempt:
         return self.process is None
 
     def start_kill(
-        self, cause: Cause, now: float, *, grace: float | None = None, signal_number: int | None = None
+        self,
+        cause: Cause,
+        now: float,
+        now_ms: int,
+        *,
+        grace: float | None = None,
+        signal_number: int | None = None,
     ) -> None:
         """The whole tree is being ended for ``cause``; where it is already, it is hurried.
 
@@ -79,6 +93,7 @@ class ActiveAttempt:
             seconds = self.claim.spec.grace_seconds if grace is None else grace
             number = signal_number or signal.SIGTERM
             self.kill = TreeKill(self.tree, grace_seconds=seconds, signal=number, now=now)
+            self._kill_started_ms = now_ms
         if self.leader_ended_at is None and (self.cause is None or cause is Cause.CANCEL):
             self.cause = cause
 
@@ -87,14 +102,16 @@ class ActiveAttempt:
         if self.kill is None:
             self.kill = TreeKill(self.tree, grace_seconds=self.claim.spec.grace_seconds, now=now)
 
-    def cancel(self, request: CancelRequest, now: float) -> None:
+    def cancel(self, request: CancelRequest, now: float, now_ms: int) -> None:
         """A caller's request is acted upon once; each further one hurries."""
         if request.requests <= self._cancel_requests:
             return
         if self._cancel_requests == 0 and self.kill is not None and self.leader_ended_at is None:
             self.cause = Cause.CANCEL
         else:
-            self.start_kill(Cause.CANCEL, now, grace=request.grace_seconds, signal_number=request.signal)
+            self.start_kill(
+                Cause.CANCEL, now, now_ms, grace=request.grace_seconds, signal_number=request.signal
+            )
         self._cancel_requests = request.requests
 
     def advance_kill(self, table: ProcessTable, now: float) -> bool:
@@ -117,14 +134,22 @@ class ActiveAttempt:
         if self.adopted and cpu:
             self.cpu_seconds = max(cpu, self.cpu_seconds or 0.0)
 
-    def ending(self, shim_status: int | None = None) -> tuple[AttemptEnd, ExitRecord | None]:
+    def ending(self) -> AttemptEnd:
         """How it ended, from the exit record and from what jobctl itself did.
 
-        Args:
-            shim_status: the shim's own wait status, where it is our child.
+        A record written while it was being killed says nothing: a leader whose children die first may exit 0.
+        One that is clearly older than the kill stands.
         """
         record = self.directory.read_exit()
-        return end_of(record, self.cause, shim_status, self.error), record
+        cause = self.cause
+        if (
+            record is not None
+            and record.code < 128
+            and record.ended_at_ms + _COARSE_MS < self._kill_started_ms
+        ):
+            cause = None
+        status = self.process.returncode if self.process is not None else None
+        return end_of(record, cause, status, self.error)
 
 
 def end_of(
@@ -140,7 +165,11 @@ def end_of(
         outcome, reason = _OUTCOMES[cause]
         return AttemptEnd(outcome, reason, code, name, error)
     if code is None:
-        how = "without an exit record" if shim_status is None else f"without an exit record ({_status(shim_status)})"
+        how = (
+            "without an exit record"
+            if shim_status is None
+            else f"without an exit record ({_status(shim_status)})"
+        )
         return AttemptEnd(Outcome.LOST, Reason.LOST, error=error or f"its process ended {how}")
     if code == 0:
         return AttemptEnd(Outcome.COMPLETED, None, code, None, error)

@@ -79,12 +79,16 @@ def read_secrets(home: Home) -> dict[str, str]:
         with open(home.secrets, encoding="utf-8", errors="surrogateescape") as file:
             mode = os.fstat(file.fileno()).st_mode
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise UnusableError("others may read the secrets", home.secrets, "run: chmod 600 on it", "E_SECRETS")
+                raise UnusableError(
+                    "others may read the secrets", home.secrets, "run: chmod 600 on it", "E_SECRETS"
+                )
             return parse_env_file(file.read(), home.secrets)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UnusableError(f"cannot read the secrets ({error.strerror})", home.secrets, code="E_SECRETS") from error
+        raise UnusableError(
+            f"cannot read the secrets ({error.strerror})", home.secrets, code="E_SECRETS"
+        ) from error
 
 
 def _bytes(text: str) -> bytes:

@@ -18,7 +18,9 @@ class Identities:
     def __init__(self, store: Store) -> None:
         # A home made anew at the same path counts its jobs from 1 again: its birth keeps the two apart.
         born = store.database.value("SELECT applied_at FROM migrations WHERE number=1")
-        self._digest = sha256(f"{os.path.realpath(store.home.path)}\0{born}".encode("utf-8", "surrogateescape"))
+        self._digest = sha256(
+            f"{os.path.realpath(store.home.path)}\0{born}".encode("utf-8", "surrogateescape")
+        )
         self._store_hash = int.from_bytes(self._digest.digest()[:4])
         self._prefix = self._digest.hexdigest()[:12]
 

@@ -40,9 +40,11 @@ class PrivateLife:
         """
         self._supervisor.heeds_signals = False
         try:
-            self._supervisor.run(self._wakeups, until=lambda: self._heed(on_stop) or self._ended() is not None)
+            self._supervisor.run(
+                self._wakeups, until=lambda: self._heed(on_stop) or self._ended() is not None
+            )
             status = None if self._supervisor.stopping is StopMode.LEAVE_RUNNING else self._ended()
-            self._supervisor.abandon()
+            self._supervisor.watcher.abandon()
             self._lifeline.end("left" if status is None else "done")
         finally:
             self._wakeups.close()

@@ -107,6 +107,7 @@ class Recovery:
             attempt.deadline = self._deadline(claim)
         else:
             now = self._clock.now_ms()
+            attempt.has_record = record is not None
             attempt.leader_ended_at = now if record is None else min(record.ended_at_ms, now)
             attempt.cause = self._cause(claim, record, attempt.leader_ended_at)
         return attempt
@@ -131,8 +132,7 @@ class Recovery:
 
     def _sweep(self, attempt: ActiveAttempt, table: ProcessTable) -> None:
         """Members that outlived their shim are being ended, unless they were to be kept."""
-        lost = attempt.directory.read_exit() is None
-        if attempt.claim.spec.keep_children and not lost:
+        if attempt.claim.spec.keep_children and attempt.has_record:
             return
         left = members(table, attempt.tree)
         if left:

@@ -7,16 +7,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.base import Executor
-from jobctl.executors.processes import ProcessTable, become_subreaper, stray_children
-from jobctl.executors.trees import members
+from jobctl.executors.processes import become_subreaper
 from jobctl.model.events import Entity, Event, EventKind
 from jobctl.model.jobs import AttemptEnd, JobId, JobStatus, judge
 from jobctl.model.lives import LifeKind, StopMode
@@ -25,19 +24,15 @@ from jobctl.store import Store
 from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
 from jobctl.store.events import job_event
 from jobctl.store.transitions import Claim, EndFact, StartFact
-from jobctl.supervisor.attempts import ActiveAttempt, Cause
+from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.dispatcher import Dispatcher
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.recovery import Recovery
 from jobctl.supervisor.wakeups import Wakeups
+from jobctl.supervisor.watcher import Watcher
 
-USAGE_SECONDS = 5.0
-"""Between two samples of memory; the first comes after ``FIRST_USAGE_SECONDS``."""
-FIRST_USAGE_SECONDS = 1.0
 RECOVERY_SECONDS = 2.0
-POLL_SECONDS = 0.25
-KILL_SECONDS = 0.02
 BUSY_SECONDS = 0.02
 REFUSED_SECONDS = 1.0
 GROUPING_SECONDS = 0.005
@@ -85,7 +80,6 @@ class Supervisor:
         """Whether stop signals drain and stop it; otherwise its owner heeds them."""
         self.failed_jobs = 0
         """Jobs that this life recorded as ended otherwise than completed."""
-        self.active: dict[JobId, ActiveAttempt] = {}
         self._settings = settings
         self._clock = clock
         self._spread = spread
@@ -94,23 +88,18 @@ class Supervisor:
         identities = Identities(store)
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
         self._recovery = Recovery(store, lifeline, clock, identities)
-        self._by_pid: dict[int, ActiveAttempt] = {}
+        self.watcher = Watcher(clock, identities, settings.progress_interval)
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
         self._refused: list[Claim] = []
         self._claims: list[Claim] = []
-        self._leaderless: list[ActiveAttempt] = []
-        """Leaders that ended since the last turn; their leftovers are not looked for yet."""
-        self._strays: set[int] = set()
-        self._progressed: set[JobId] = set()
         self._seen_version = -1
         self._next_due: int | None = None
         self._more = False
         self._busy = False
         self._dirty = True
-        self._resume_claims_at = 0.0
-        self._progress_at = self._probe_at = self._recover_at = 0.0
-        self._usage_at: float | None = None
+        self._resume_claims_at: float | None = None
+        self._recover_at = 0.0
         self._checkpointed = False
         self._told_draining = False
         self._wakeups: Wakeups | None = None
@@ -122,21 +111,22 @@ class Supervisor:
     def turn(self) -> None:
         """One turn; returns without sleeping."""
         self._hear()
-        self._reap()
-        self._probe_adopted()
-        self._sweep_leftovers()
-        self._enforce_timeouts()
-        self._advance_kills()
-        self._read_progress()
-        self._sample_usage()
+        self.watcher.reap()
+        self.watcher.probe_adopted()
+        self.watcher.sweep_leftovers()
+        self.watcher.enforce_timeouts()
+        self.watcher.advance_kills()
+        self.watcher.read_progress()
+        self.watcher.sample_usage()
         self._recover()
+        self._note_conclusions()
         self._record_and_claim()
         self._start_claimed()
         self._publish()
 
     def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
         """Turn until it was stopped and is done, or ``until`` holds after a turn."""
-        self._wakeups = wakeups
+        self._wakeups = self.watcher.wakeups = wakeups
         while True:
             self.turn()
             if self.finished or until():
@@ -148,7 +138,7 @@ class Supervisor:
         """Whether it was asked to stop and nothing is left to do."""
         if self.stopping is None or self._starts or self._ends or self._refused or self._claims:
             return False
-        return self.stopping is StopMode.LEAVE_RUNNING or not self.active
+        return self.stopping is StopMode.LEAVE_RUNNING or not self.watcher.active
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
@@ -162,14 +152,14 @@ class Supervisor:
             waits.append(GROUPING_SECONDS)
         elif self._ends:
             waits.append(0.0)
-        if self.active:
-            waits += [self._progress_at - now, (self._usage_at or now) - now]
-            waits += [a.deadline - now for a in self.active.values() if a.deadline is not None and a.kill is None]
-            if any(a.kill is not None for a in self.active.values()):
-                waits.append(KILL_SECONDS)
+        due = self.watcher.pause_seconds()
+        if due is not None:
+            waits.append(due)
+        if self._resume_claims_at is not None:
+            waits.append(self._resume_claims_at - now)
         if self._next_due is not None:
             waits.append((self._next_due - self._clock.now_ms()) / 1000)
-        if self.reservation is not None and not self.active:
+        if self.reservation is not None and due is None:
             waits.append(0.1)
         return max(0.0, min(waits))
 
@@ -190,118 +180,7 @@ class Supervisor:
         self.stopping = mode
         self._dirty = True
         if mode is StopMode.NOW:
-            now = self._clock.monotonic()
-            for attempt in self.active.values():
-                attempt.start_kill(Cause.STOP, now, grace=self.stop_grace)
-
-    def _reap(self) -> None:
-        """Every child that has ended is waited for: this loop alone reaps (DESIGN section 6)."""
-        while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if found is None:
-                return
-            pid, status, usage = os.wait4(found.si_pid, 0)
-            attempt = self._by_pid.pop(pid, None)
-            self._strays.discard(pid)
-            if attempt is None or attempt.process is None:
-                continue
-            attempt.process.returncode = os.waitstatus_to_exitcode(status)
-            attempt.cpu_seconds = usage.ru_utime + usage.ru_stime
-            self._leader_ended(attempt)
-
-    def _leader_ended(self, attempt: ActiveAttempt) -> None:
-        record = attempt.directory.read_exit()
-        now = self._clock.now_ms()
-        attempt.leader_ended_at = now if record is None else min(max(record.ended_at_ms, attempt.claim.started_at), now)
-        attempt.deadline = None
-        self._leaderless.append(attempt)
-
-    def _probe_adopted(self) -> None:
-        """Adopted processes that have ended are noticed: by pidfd at once, by their lock four times a second."""
-        now = self._clock.monotonic()
-        adopted = [a for a in self.active.values() if a.adopted and a.leader_ended_at is None]
-        if not adopted or (now < self._probe_at and not self._wakeups):
-            return
-        self._probe_at = now + POLL_SECONDS
-        for attempt in adopted:
-            if not attempt.directory.is_held():
-                if self._wakeups is not None and attempt.pid is not None:
-                    self._wakeups.forget_process(attempt.pid)
-                self._leader_ended(attempt)
-
-    def _sweep_leftovers(self) -> None:
-        """Members that ended leaders left behind are being killed; attempts without any have ended."""
-        ended, self._leaderless = self._leaderless, []
-        if not ended:
-            return
-        table = ProcessTable.read() if self._may_have_leftovers(ended) else None
-        now = self._clock.monotonic()
-        for attempt in ended:
-            lost = attempt.directory.read_exit() is None
-            keep = attempt.claim.spec.keep_children and attempt.cause is None and not lost
-            left = [] if table is None or keep else members(table, attempt.tree)
-            if left:
-                attempt.stray_count = len(left)
-                attempt.start_sweep(now)
-            elif attempt.kill is None:
-                self._conclude(attempt)
-        if table is not None:
-            self._strays.update(stray_children(self._by_pid.keys()))
-
-    def _may_have_leftovers(self, ended: list[ActiveAttempt]) -> bool:
-        """Whether a process nobody knows is about: as a subreaper this process inherits every orphan."""
-        if any(attempt.adopted or attempt.directory.read_exit() is None for attempt in ended):
-            return True
-        return bool(stray_children(self._by_pid.keys() | self._strays))
-
-    def _enforce_timeouts(self) -> None:
-        now = self._clock.monotonic()
-        for attempt in self.active.values():
-            if attempt.deadline is not None and now >= attempt.deadline and attempt.cause is None:
-                attempt.start_kill(Cause.TIMEOUT, now)
-
-    def _advance_kills(self) -> None:
-        killing = [attempt for attempt in self.active.values() if attempt.kill is not None]
-        if not killing:
-            return
-        table, now = ProcessTable.read(), self._clock.monotonic()
-        for attempt in killing:
-            if not attempt.advance_kill(table, now):
-                continue
-            if attempt.leader_ended_at is None:
-                if attempt.directory.is_held() and not (attempt.kill and attempt.kill.survivors):
-                    continue
-                self._leader_ended(attempt)
-                self._leaderless.remove(attempt)
-            if attempt.kill is not None and attempt.kill.survivors:
-                attempt.error = f"processes that could not be killed: {attempt.kill.survivors}"
-            self._conclude(attempt)
-
-    def _read_progress(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._progress_at:
-            return
-        self._progress_at = now + self._settings.progress_interval
-        for job_id, attempt in self.active.items():
-            if attempt.read_progress():
-                self._progressed.add(job_id)
-
-    def _sample_usage(self) -> None:
-        now = self._clock.monotonic()
-        if not self.active:
-            self._usage_at = None
-            return
-        if self._usage_at is None:
-            self._usage_at = now + FIRST_USAGE_SECONDS
-        if now < self._usage_at:
-            return
-        self._usage_at = now + USAGE_SECONDS
-        table = ProcessTable.read()
-        for attempt in self.active.values():
-            attempt.sample_usage(table)
+            self.watcher.stop_all(self.stop_grace)
 
     def _recover(self) -> None:
         """What lives that died meanwhile held is taken over; a private life recovers nothing."""
@@ -313,31 +192,22 @@ class Supervisor:
         except (StoreBusyError, StoreFullError):
             return
         self._recover_at = now + RECOVERY_SECONDS
-        for attempt in recovered.adopted:
-            self._watch(attempt)
-        for attempt in recovered.ended:
-            self.active[attempt.claim.job_id] = attempt
-            if attempt.kill is None:
-                self._conclude(attempt)
+        for attempt in (*recovered.adopted, *recovered.ended):
+            self.watcher.add(attempt)
         self._dirty = self._dirty or bool(recovered.adopted or recovered.ended or recovered.requeued)
 
-    def _watch(self, attempt: ActiveAttempt) -> None:
-        self.active[attempt.claim.job_id] = attempt
-        if attempt.process is not None and attempt.pid is not None:
-            self._by_pid[attempt.pid] = attempt
-        elif attempt.pid is not None and self._wakeups is not None:
-            self._wakeups.watch_process(attempt.pid)
-
-    def _conclude(self, attempt: ActiveAttempt) -> None:
-        """The attempt is over: what follows from its end waits for the next transaction."""
-        status = attempt.process.returncode if attempt.process is not None else None
-        end, _ = attempt.ending(status)
-        result, problem = attempt.directory.read_result()
-        if problem is not None and end.error is None:
-            end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
-        if attempt.read_progress(final=True):
-            self._progressed.add(attempt.claim.job_id)
-        self._ended(attempt.claim, attempt.pid, end, attempt.leader_ended_at, attempt, result)
+    def _note_conclusions(self) -> None:
+        """What follows from each end waits for the next transaction."""
+        for conclusion in self.watcher.take_concluded():
+            attempt = conclusion.attempt
+            self._ended(
+                attempt.claim,
+                attempt.pid,
+                conclusion.end,
+                attempt.leader_ended_at,
+                attempt,
+                conclusion.result,
+            )
 
     def _ended(
         self,
@@ -379,16 +249,26 @@ class Supervisor:
         self._busy, self._dirty, self._checkpointed = False, False, False
         self._claims, self._more = claims, more
         self._next_due = self.store.jobs.next_due()
-        monotonic = self._clock.monotonic()
+        monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
         for request in requests:
-            attempt = self.active.get(request.job_id)
+            attempt = self.watcher.active.get(request.job_id)
             if attempt is not None:
-                attempt.cancel(request, monotonic)
+                attempt.cancel(request, monotonic, now_ms)
         if wish is not None:
             self.stop(wish)
 
     def _has_reason_to_write(self) -> bool:
-        if self._starts or self._ends or self._refused or self._progressed or self._dirty or self._more:
+        if (
+            self._starts
+            or self._ends
+            or self._refused
+            or self.watcher.progressed
+            or self._dirty
+            or self._more
+        ):
+            return True
+        if self._resume_claims_at is not None and self._clock.monotonic() >= self._resume_claims_at:
+            self._resume_claims_at = None
             return True
         if self._next_due is not None and self._next_due <= self._clock.now_ms():
             return True
@@ -403,11 +283,13 @@ class Supervisor:
             transitions.give_back(claim, now)
         for start in self._starts:
             transitions.record_start(start, life, now)
-        for job_id in self._progressed:
-            transitions.record_progress(self.active[job_id].claim, self.active[job_id].progress, now)
+        for job_id in self.watcher.progressed:
+            transitions.record_progress(
+                self.watcher.active[job_id].claim, self.watcher.active[job_id].progress, now
+            )
         for end in self._ends:
             transitions.record_end(end, life, now)
-            attempt = self.active.get(end.claim.job_id)
+            attempt = self.watcher.active.get(end.claim.job_id)
             if attempt is not None and attempt.stray_count:
                 data = {"attempt": end.claim.attempt, "processes": attempt.stray_count}
                 self.store.events.add_rows(
@@ -418,7 +300,7 @@ class Supervisor:
             self.store.lives.set_draining(life, now)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
-        if self.stopping is not None or wish is not None or self._clock.monotonic() < self._resume_claims_at:
+        if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
             return [], False
         if self.reservation is not None:
             return self.dispatcher.claim_reserved(self.reservation.queue, now), False
@@ -428,13 +310,15 @@ class Supervisor:
         for end in self._ends:
             if end.verdict.status.is_terminal and end.verdict.status is not JobStatus.COMPLETED:
                 self.failed_jobs += 1
-            self.active.pop(end.claim.job_id, None)
+            self.watcher.forget(end.claim.job_id)
+        if self._ends and self.lifeline.kind is LifeKind.RUN:
+            wake(self.store.home)  # a slot is free for others
         self._told_draining = self.stopping is not None
         self._starts, self._ends, self._refused = [], [], []
-        self._progressed.clear()
+        self.watcher.progressed.clear()
 
     def _checkpoint_when_idle(self) -> None:
-        if not self.active and not self._checkpointed:
+        if not self.watcher.active and not self._checkpointed:
             self.store.database.checkpoint()
             self._checkpointed = True
 
@@ -446,7 +330,7 @@ class Supervisor:
             return
         started = self.dispatcher.start(claims)
         for attempt in started.attempts:
-            self._watch(attempt)
+            self.watcher.add(attempt)
             self._starts.append(StartFact(attempt.claim, attempt.pid))
         for claim, end in started.failures:
             self._starts.append(StartFact(claim, None))
@@ -457,8 +341,7 @@ class Supervisor:
             self._more = False
             self._tell_refusal(started.refusal)
         if self.stopping is StopMode.NOW:
-            for attempt in started.attempts:
-                attempt.start_kill(Cause.STOP, self._clock.monotonic(), grace=self.stop_grace)
+            self.watcher.stop_all(self.stop_grace)
 
     def _tell_refusal(self, why: str | None) -> None:
         try:
@@ -478,19 +361,9 @@ class Supervisor:
             self._cursor = events[-1].id
             self._listener(events)
 
-    def abandon(self) -> None:
-        """The processes run on without this supervisor, for the next one to adopt."""
-        for attempt in self.active.values():
-            if attempt.process is not None:
-                # A Popen that is dropped while its child runs warns, and the next Popen would reap it.
-                attempt.process.returncode = 0
-        self.active.clear()
-        self._by_pid.clear()
-
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs, is queued in an unpaused queue, or waits for its next attempt."""
-        if self.active or self._starts or self._ends or self._refused or self._claims:
+        if self.watcher.active or self._starts or self._ends or self._refused or self._claims:
             return False
         return not self.store.jobs.has_work()
-

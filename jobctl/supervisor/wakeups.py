@@ -29,6 +29,7 @@ class Wakeups:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
         self._selector.register(self._read, selectors.EVENT_READ)
         self._pidfds: dict[int, int] = {}
+        self._ended: set[int] = set()
         self._previous_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         watched = {signal.SIGCHLD, signal.SIGHUP} | self._stop_signals
         # Functions, not SIG_IGN: ignored signals would survive exec in the jobs.
@@ -48,18 +49,25 @@ class Wakeups:
                 with contextlib.suppress(BlockingIOError):
                     while os.read(self._read, 4096):
                         pass
+            elif isinstance(key.data, int):
+                self._ended.add(key.data)
 
     def watch_process(self, pid: int) -> bool:
         """The end of a process that is no child wakes the loop; False when it can only be polled."""
-        if len(self._pidfds) >= MAX_PIDFDS or not hasattr(os, "pidfd_open"):
+        if pid in self._pidfds or len(self._pidfds) >= MAX_PIDFDS or not hasattr(os, "pidfd_open"):
             return False
         try:
             descriptor = os.pidfd_open(pid)
         except OSError:
             return False
         self._pidfds[pid] = descriptor
-        self._selector.register(descriptor, selectors.EVENT_READ)
+        self._selector.register(descriptor, selectors.EVENT_READ, pid)
         return True
+
+    def take_ended(self) -> set[int]:
+        """The watched processes that ended since the last call."""
+        ended, self._ended = self._ended, set()
+        return ended
 
     def forget_process(self, pid: int) -> None:
         """The process is not watched any more."""

@@ -88,7 +88,9 @@ class DemoScreen:
         for job in running:
             elapsed = (now_ms - (job.started_at or now_ms)) / 1000
             table.add_row(
-                Text(f"▶ {job.id}", style="yellow"), Text(shorten(printable(job.name), 48)), Text(f"{elapsed:.1f}s")
+                Text(f"▶ {job.id}", style="yellow"),
+                Text(shorten(printable(job.name), 48)),
+                Text(f"{elapsed:.1f}s"),
             )
         return Group(line, table)
 
@@ -112,4 +114,6 @@ class DemoScreen:
             table.add_row(name, value)
         self._console.print(table)
         for name, seconds in totals.slowest:
-            self._console.print(Text(f"  slowest: {shorten(printable(name), 50)}  {seconds:.2f} s", style="dim"))
+            self._console.print(
+                Text(f"  slowest: {shorten(printable(name), 50)}  {seconds:.2f} s", style="dim")
+            )

@@ -1,0 +1,240 @@
+"""Watches the attempts of this life: their ends, time-outs, kills, progress and use of memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from jobctl.clock import Clock
+from jobctl.executors.processes import ProcessTable, is_tag, stray_children, tag_of
+from jobctl.executors.trees import members
+from jobctl.model.jobs import AttemptEnd, JobId
+from jobctl.supervisor.attempts import ActiveAttempt, Cause
+from jobctl.supervisor.identities import Identities
+from jobctl.supervisor.wakeups import Wakeups
+
+USAGE_SECONDS = 5.0
+"""Between two samples of memory; the first comes after ``FIRST_USAGE_SECONDS``."""
+FIRST_USAGE_SECONDS = 1.0
+POLL_SECONDS = 0.25
+"""Adopted attempts without a pidfd are probed at 4 Hz."""
+KILL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """An attempt that is over, with all its processes gone."""
+
+    attempt: ActiveAttempt
+    end: AttemptEnd
+    result: object
+
+
+class Watcher:
+    """Holds every attempt that has started and is not on record as ended.
+
+    Each method is one step of the supervisor's turn and never sleeps.
+    """
+
+    def __init__(self, clock: Clock, identities: Identities, progress_seconds: float) -> None:
+        self.active: dict[JobId, ActiveAttempt] = {}
+        self.progressed: set[JobId] = set()
+        """Jobs that reported something since this was cleared."""
+        self.wakeups: Wakeups | None = None
+        self._clock = clock
+        self._identities = identities
+        self._progress_seconds = progress_seconds
+        self._children: dict[int, ActiveAttempt] = {}
+        self._leaderless: list[ActiveAttempt] = []
+        """Leaders that ended since the last turn; their leftovers are not looked for yet."""
+        self._concluded: list[Conclusion] = []
+        self._progress_at = self._probe_at = 0.0
+        self._usage_at: float | None = None
+
+    def add(self, attempt: ActiveAttempt) -> None:
+        """The attempt is watched; one whose leader has ended already is concluded when its leftovers are gone."""
+        self.active[attempt.claim.job_id] = attempt
+        if attempt.leader_ended_at is not None:
+            if attempt.kill is None:
+                self._conclude(attempt)
+        elif attempt.process is not None and attempt.pid is not None:
+            self._children[attempt.pid] = attempt
+        else:
+            self._watch_orphan(attempt)
+
+    def forget(self, job_id: JobId) -> ActiveAttempt | None:
+        """The attempt is on record as ended."""
+        return self.active.pop(job_id, None)
+
+    def take_concluded(self) -> list[Conclusion]:
+        """What is over since the last call."""
+        concluded, self._concluded = self._concluded, []
+        return concluded
+
+    def pause_seconds(self) -> float | None:
+        """How long until something is due here; None while nothing runs."""
+        if not self.active:
+            return None
+        now = self._clock.monotonic()
+        waits = [self._progress_at - now, (self._usage_at or now) - now]
+        for attempt in self.active.values():
+            if attempt.kill is not None:
+                waits.append(KILL_SECONDS)
+            elif attempt.deadline is not None:
+                waits.append(attempt.deadline - now)
+        return max(0.0, min(waits))
+
+    def reap(self) -> None:
+        """Every child that has ended is waited for: this loop alone reaps (DESIGN section 6)."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            pid, status, usage = os.wait4(found.si_pid, 0)
+            attempt = self._children.pop(pid, None)
+            if attempt is None or attempt.process is None:
+                continue
+            attempt.process.returncode = os.waitstatus_to_exitcode(status)
+            attempt.cpu_seconds = usage.ru_utime + usage.ru_stime
+            self._leader_ended(attempt)
+
+    def probe_adopted(self) -> None:
+        """Adopted processes that have ended are noticed: by pidfd at once, by their lock four times a second."""
+        ended = self.wakeups.take_ended() if self.wakeups is not None else set()
+        now = self._clock.monotonic()
+        if not ended and now < self._probe_at:
+            return
+        if now >= self._probe_at:
+            self._probe_at = now + POLL_SECONDS
+        for attempt in self.active.values():
+            if not attempt.adopted or attempt.leader_ended_at is not None:
+                continue
+            if not attempt.directory.is_held():
+                if self.wakeups is not None and attempt.pid is not None:
+                    self.wakeups.forget_process(attempt.pid)
+                self._leader_ended(attempt)
+            elif attempt.pid is None:
+                attempt.tree = self._identities.tree_of_orphan(attempt.claim, attempt.directory)
+                self._watch_orphan(attempt)
+
+    def sweep_leftovers(self) -> None:
+        """Members that ended leaders left behind are being killed; attempts without any are concluded."""
+        ended, self._leaderless = self._leaderless, []
+        if not ended:
+            return
+        table = ProcessTable.read() if self._may_have_leftovers(ended) else None
+        now = self._clock.monotonic()
+        for attempt in ended:
+            keep = attempt.claim.spec.keep_children and attempt.cause is None and attempt.has_record
+            left = [] if table is None or keep else members(table, attempt.tree)
+            if left:
+                attempt.stray_count = len(left)
+                attempt.start_sweep(now)
+            elif attempt.kill is None:
+                self._conclude(attempt)
+
+    def _may_have_leftovers(self, ended: list[ActiveAttempt]) -> bool:
+        """Whether an orphan of theirs may be about: as a subreaper this process inherits each one at once.
+
+        Its tag tells whose it is; one without (``su`` resets limits) may be anybody's.
+        """
+        if any(attempt.adopted or not attempt.has_record for attempt in ended):
+            return True
+        strays = stray_children(self._children.keys())
+        if not strays:
+            return False
+        theirs = {attempt.tree.tag for attempt in ended}
+        return any(tag in theirs or not is_tag(tag) for tag in map(tag_of, strays))
+
+    def enforce_timeouts(self) -> None:
+        """Attempts that ran too long are being ended."""
+        now = self._clock.monotonic()
+        for attempt in self.active.values():
+            if attempt.deadline is not None and now >= attempt.deadline and attempt.kill is None:
+                attempt.start_kill(Cause.TIMEOUT, now, self._clock.now_ms())
+
+    def advance_kills(self) -> None:
+        """Each tree that is being ended came one step closer to its end."""
+        killing = [a for a in self.active.values() if a.kill is not None and not a.concluded]
+        if not killing:
+            return
+        table, now = ProcessTable.read(), self._clock.monotonic()
+        for attempt in killing:
+            if not attempt.advance_kill(table, now):
+                continue
+            survivors = attempt.kill.survivors if attempt.kill is not None else []
+            if attempt.leader_ended_at is None:
+                if not survivors:
+                    continue  # the shim's end is about to be reaped
+                attempt.leader_ended_at = self._clock.now_ms()
+            if survivors:
+                attempt.error = f"processes that could not be killed: {survivors}"
+            self._conclude(attempt)
+
+    def stop_all(self, grace: float | None) -> None:
+        """Every attempt is being ended and will go back to its queue."""
+        now = self._clock.monotonic()
+        for attempt in self.active.values():
+            if not attempt.concluded:
+                attempt.start_kill(Cause.STOP, now, self._clock.now_ms(), grace=grace)
+
+    def read_progress(self) -> None:
+        """What the jobs reported of themselves is known."""
+        now = self._clock.monotonic()
+        if now < self._progress_at:
+            return
+        self._progress_at = now + self._progress_seconds
+        for job_id, attempt in self.active.items():
+            if not attempt.concluded and attempt.read_progress():
+                self.progressed.add(job_id)
+
+    def sample_usage(self) -> None:
+        """Now and then, the memory of every tree is known."""
+        now = self._clock.monotonic()
+        if not self.active:
+            self._usage_at = None
+            return
+        if self._usage_at is None:
+            self._usage_at = now + FIRST_USAGE_SECONDS
+        if now < self._usage_at:
+            return
+        self._usage_at = now + USAGE_SECONDS
+        table = ProcessTable.read()
+        for attempt in self.active.values():
+            attempt.sample_usage(table)
+
+    def abandon(self) -> None:
+        """The processes run on without this supervisor, for the next one to adopt."""
+        for attempt in self.active.values():
+            if attempt.process is not None:
+                # A Popen that is dropped while its child runs warns, and the next Popen would reap it.
+                attempt.process.returncode = 0
+        self.active.clear()
+        self._children.clear()
+
+    def _watch_orphan(self, attempt: ActiveAttempt) -> None:
+        if attempt.pid is not None and self.wakeups is not None:
+            self.wakeups.watch_process(attempt.pid)
+
+    def _leader_ended(self, attempt: ActiveAttempt) -> None:
+        """The shim is gone; the record's coarse clock may lie a few milliseconds before the start."""
+        record = attempt.directory.read_exit()
+        now = self._clock.now_ms()
+        ended = now if record is None else min(max(record.ended_at_ms, attempt.claim.started_at), now)
+        attempt.has_record = record is not None
+        attempt.leader_ended_at = ended
+        attempt.deadline = None
+        self._leaderless.append(attempt)
+
+    def _conclude(self, attempt: ActiveAttempt) -> None:
+        attempt.concluded = True
+        end = attempt.ending()
+        result, problem = attempt.directory.read_result()
+        if problem is not None and end.error is None:
+            end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
+        if attempt.read_progress(final=True):
+            self.progressed.add(attempt.claim.job_id)
+        self._concluded.append(Conclusion(attempt, end, result))
