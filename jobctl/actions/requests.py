@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.errors import BadInputError, JobctlError
 from jobctl.model.documents import LARGEST_DOCUMENT, canonical_json, parse_json
@@ -13,7 +13,7 @@ LONGEST_LINE = 4 << 20
 """Bytes of one line: an argument list may be larger than a document."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class JobRequest:
     """What a caller asks for, as written: numbers, durations and instants are still texts.
 
@@ -52,8 +52,7 @@ class JobRequest:
     detach: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedRequest:
+class NumberedRequest(NamedTuple):
     """A request and where it was written: ``jobs.jsonl:12``."""
 
     where: str

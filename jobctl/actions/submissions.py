@@ -81,7 +81,9 @@ class SubmissionBuilder:
         queues: gives the names of the queues there are; asked only if a request names one.
     """
 
-    def __init__(self, caller: CallerContext, settings: Settings, queues: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, caller: CallerContext, settings: Settings, queues: Callable[[], Collection[str]]
+    ) -> None:
         self._caller = caller
         self._settings = settings
         self._find_queues = queues

@@ -71,6 +71,8 @@ class LazyGroup(_ReadsTexts, TyperGroup):
 
     entries: dict[str, Verb | VerbGroup]
     aliases: dict[str, str]
+    built: dict[str, Any]
+    """Commands made so far: one call asks twice for its own."""
 
     def list_commands(self, _ctx: Any) -> list[str]:
         """The words of the group, in the order of its help."""
@@ -79,9 +81,9 @@ class LazyGroup(_ReadsTexts, TyperGroup):
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         """The command behind a word; None for an unknown one."""
         entry = self.entries.get(self.aliases.get(cmd_name, cmd_name))
-        if entry is None:
-            return None
-        return verb_command(cmd_name, entry) if isinstance(entry, Verb) else group_command(cmd_name, entry)
+        if entry is not None and cmd_name not in self.built:
+            self.built[cmd_name] = _command(cmd_name, entry)
+        return self.built.get(cmd_name)
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """The help lists the verbs by their summaries, without importing them."""
@@ -115,6 +117,10 @@ def verb_command(word: str, verb: Verb) -> VerbCommand:
     return command
 
 
+def _command(word: str, entry: Verb | VerbGroup) -> Any:
+    return verb_command(word, entry) if isinstance(entry, Verb) else group_command(word, entry)
+
+
 def group_command(word: str, group: VerbGroup) -> LazyGroup:
     """The group of a noun's verbs."""
 
@@ -142,7 +148,7 @@ def _lazy_group(
     group = get_command(app)
     if not isinstance(group, LazyGroup):
         raise AssertionError(f"Typer made no group of {word}")
-    group.entries, group.aliases = entries, aliases
+    group.entries, group.aliases, group.built = entries, aliases, {}
     return group
 
 

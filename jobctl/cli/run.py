@@ -18,6 +18,7 @@ from jobctl.actions.submissions import SubmissionBuilder, caller_context
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
+from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.errors import InterruptedByUserError, StateConflictError
 from jobctl.executors.logs import LogFollower
 from jobctl.model.jobs import Job, JobId, JobStatus, Submission
@@ -38,7 +39,10 @@ def run(
     detach_on_interrupt: Annotated[
         bool, typer.Option("--detach-on-interrupt", help="Ctrl-C leaves the job running.")
     ] = False,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[-- CMD…]", show_default=False)] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME [K=V…]] | -- CMD…", help="What to run.", show_default=False),
+    ] = None,
 ) -> int:
     """Submit a job, stream its output and exit with its code; without a supervisor it is run right here.
 
@@ -51,28 +55,24 @@ def run(
       jobctl run --timeout 10m --attempts 3 -- ./flaky.sh
       jobctl run --json -- python -c 'print(42)' | jq .stdout
     """
-    command = call.command
-    if words:
-        command = tuple(words) + (command or ())
+    check_usage(call, options, definition)
     with call.store(create=True) as store:
         spooled = None
         try:
             if options.stdin == "-":
                 spooled = spool_standard_input(store.home)
                 options = replace(options, stdin=spooled)
-            return _run(call, store, options, command, detach_on_interrupt)
+            return _run(call, store, options, detach_on_interrupt)
         finally:
             if spooled is not None:
                 unspool(store, spooled)
 
 
-def _run(
-    call: Invocation, store: Store, options: JobOptions, command: tuple[str, ...] | None, detach: bool
-) -> int:
-    builder = SubmissionBuilder(
-        caller_context(store.home.path, call.clock.now_ms()), call.settings, store.queues.names()
-    )
-    submission = builder.build(replace(options, split_output=True).request(command))
+def _run(call: Invocation, store: Store, options: JobOptions, detach: bool) -> int:
+    caller = caller_context(store.home.path, call.clock.now_ms())
+    builder = SubmissionBuilder(caller, call.settings, store.queues.names)
+    submission = builder.build(replace(options, split_output=True).request(call.command))
+    note_left_out(call, builder)
     if supervisor_runs(store.home):
         job_id = submit(store, [submission], call.clock)[0]
         _follow(call, store, job_id, detach)

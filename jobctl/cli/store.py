@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import asdict
 
 from jobctl.actions.stores import migrate_store, store_figures
 from jobctl.cli.invocation import Invocation
 from jobctl.model.sizes import format_size
+from jobctl.views.jobs import encodable
 from jobctl.views.text import printable
 
 
@@ -20,11 +23,11 @@ def path(call: Invocation) -> None:
     """
     store = call.home().store
     if call.json:
-        call.print_json({"path": store})
+        call.print_json({"path": encodable(store)})
     elif call.is_terminal:
         call.print(printable(store))
     else:
-        call.print(store)
+        sys.stdout.buffer.write(os.fsencode(store) + b"\n")
 
 
 def info(call: Invocation) -> None:
@@ -38,7 +41,7 @@ def info(call: Invocation) -> None:
     with call.store() as store:
         figures, jobs = store_figures(store)
     if call.json:
-        call.print_json({**asdict(figures), "jobs": jobs})
+        call.print_json({**asdict(figures), "path": encodable(figures.path), "jobs": jobs})
         return
     total = sum(jobs.values())
     counts = ", ".join(f"{count} {state}" for state, count in jobs.items() if count)
@@ -63,7 +66,7 @@ def migrate(call: Invocation) -> None:
     """
     applied = migrate_store(call.home(), call.clock)
     if call.json:
-        call.print_json({"path": call.home().store, "applied": applied})
+        call.print_json({"path": encodable(call.home().store), "applied": applied})
         return
     for name in applied:
         call.print(f"applied {name}")

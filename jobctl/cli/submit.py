@@ -47,7 +47,7 @@ def submit(
       jobctl submit --shell 'zcat big.gz | sort | uniq -c > counts'
       jobctl submit --jsonl jobs.jsonl --queue gpu      with lines like {"command": ["./step", "1"]}
     """
-    _check_usage(call, options, definition, jsonl)
+    check_usage(call, options, definition, jsonl)
     request = options.request(call.command)
     builder = submission_builder(call)
     jobs = [builder.build(request)] if jsonl is None else _read(jsonl, request, builder)
@@ -80,16 +80,22 @@ def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
         call.note(f"not stored (taken from the supervisor's environment at start): {names}; see --secret-env")
 
 
-def _check_usage(
-    call: Invocation, options: JobOptions, definition: Sequence[str] | None, jsonl: str | None
+def check_usage(
+    call: Invocation, options: JobOptions, definition: Sequence[str] | None, jsonl: str | None = None
 ) -> None:
+    """What was given fits together: a command after ``--``, or lines of jobs.
+
+    Raises:
+        BadInputError: it does not.
+        NotFoundError: words before ``--`` name a definition, and there is none of that name.
+    """
     if jsonl is not None and (definition or call.command is not None):
         raise BadInputError("a command and --jsonl", hint="write the commands into the lines", code="E_USAGE")
     if not definition:
         return
     if call.command is not None or options.shell is not None:
         raise BadInputError("a word before the command", definition[0], "write it after --", "E_USAGE")
-    hint = f"a command follows --: jobctl submit -- {' '.join(definition)}"
+    hint = f"a command follows --, as in: -- {' '.join(definition)}"
     raise NotFoundError("unknown definition", definition[0], hint)
 
 

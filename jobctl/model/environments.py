@@ -10,6 +10,7 @@ from jobctl.errors import BadInputError
 
 SECRET_WORDS = frozenset({"TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "APIKEY", "CREDENTIALS"})
 
+_WORD_BREAK = re.compile(r"[_.-]")
 _RESERVED_PREFIXES = ("JOBCTL_", "WATCHDOG_")
 _DOUBLE_QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"\s*(?:#.*)?'
 _SINGLE_QUOTED = r"'([^']*)'\s*(?:#.*)?"
@@ -20,7 +21,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$", "`"
 def is_secret_name(name: str, extra: Collection[str] = ()) -> bool:
     """Whether the value of ``name`` must never be stored.
 
-    True for a ``_``-separated word of ``SECRET_WORDS`` in any case, and for names matching a pattern of
+    True for a word (separated by ``_``, ``.`` or ``-``) of ``SECRET_WORDS`` in any case, and for names matching a pattern of
     ``extra`` (``MY_*``; case counts, as it does for the environment itself).
     """
     return _has_secret_word(name) or _matches(name, extra)
@@ -132,7 +133,7 @@ def _unquoted(value: str) -> str:
 
 
 def _has_secret_word(name: str) -> bool:
-    return not SECRET_WORDS.isdisjoint(name.upper().split("_"))
+    return not SECRET_WORDS.isdisjoint(_WORD_BREAK.split(name.upper()))
 
 
 def _matches(name: str, patterns: Collection[str]) -> bool:

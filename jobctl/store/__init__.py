@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
 from jobctl.model.homes import Home
-from jobctl.store.attempts import Attempts
 from jobctl.store.database import CALLER_TIMEOUT_SECONDS, Database, check_file, check_identity, missing_store
 from jobctl.store.events import Events
 from jobctl.store.jobs import Jobs
-from jobctl.store.lives import Lives
 from jobctl.store.migrations import NEWEST
-from jobctl.store.queues import Queues
-from jobctl.store.transitions import Transitions
+
+if TYPE_CHECKING:
+    from jobctl.store.attempts import Attempts
+    from jobctl.store.lives import Lives
+    from jobctl.store.queues import Queues
+    from jobctl.store.transitions import Transitions
 
 __all__ = ["Store"]
 
 
 class Store:
-    """An open store: one noun an attribute, ``write()`` around every change."""
+    """An open store: one noun an attribute, ``write()`` around every change.
+
+    A noun is imported when it is first asked for: ``submit`` pays for none but its own.
+    """
 
     def __init__(self, home: Home, database: Database) -> None:
         self.home = home
@@ -73,21 +79,29 @@ class Store:
     @cached_property
     def transitions(self) -> Transitions:
         """The legal moves of jobs."""
+        from jobctl.store.transitions import Transitions
+
         return Transitions(self.database, self.events)
 
     @cached_property
     def attempts(self) -> Attempts:
         """What ran."""
+        from jobctl.store.attempts import Attempts
+
         return Attempts(self.database)
 
     @cached_property
     def queues(self) -> Queues:
         """Named lanes."""
+        from jobctl.store.queues import Queues
+
         return Queues(self.database, self.events)
 
     @cached_property
     def lives(self) -> Lives:
         """Supervising processes."""
+        from jobctl.store.lives import Lives
+
         return Lives(self.database, self.events)
 
     def close(self) -> None:

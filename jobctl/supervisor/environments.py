@@ -32,7 +32,8 @@ class Environments:
         found = dict(self._stored(claim.environment_hash))
         for name in claim.spec.secret_env:
             value = self._secret(name)
-            if value is not None:
+            # A name that sh cannot hold would travel in an argv, which ``ps`` shows to everybody.
+            if value is not None and name.isidentifier() and name.isascii():
                 found[_bytes(name)] = value
         for name, text in claim.spec.env.items():
             found[_bytes(name)] = _bytes(text)

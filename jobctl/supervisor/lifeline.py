@@ -31,6 +31,8 @@ class Lifeline:
         self._supervisor_lock = _take_supervisor_lock(store) if kind is LifeKind.UP else None
         # The lock is held before the row is visible: nobody ever sees this life without it.
         with store.write():
+            self.events_before = store.events.last_id()
+            """The cursor from which this life's own events follow."""
             self.id: LifeId = store.lives.begin(kind, os.getpid(), __version__, clock.now_ms())
             self._lock, self.wake = _make_directory(store.home, self.id)
 

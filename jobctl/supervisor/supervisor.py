@@ -84,7 +84,7 @@ class Supervisor:
         self._clock = clock
         self._spread = spread
         self._listener = listener
-        self._cursor = store.events.last_id() if listener is not None else 0
+        self._cursor = lifeline.events_before
         identities = Identities(store)
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
         self._recovery = Recovery(store, lifeline, clock, identities)

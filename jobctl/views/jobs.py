@@ -80,7 +80,7 @@ def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
         "cpu_seconds": job.cpu_seconds,
         "max_rss_bytes": job.max_rss_bytes,
         "cwd": encodable(spec.cwd),
-        "directory": home.attempt(job.id, job.attempt) if job.attempt else None,
+        "directory": encodable(home.attempt(job.id, job.attempt)) if job.attempt else None,
         "log_path": log_path(home, job.id, job.attempt, spec.split_output),
     }
 
@@ -120,7 +120,7 @@ def log_path(home: Home, job_id: int, number: int, split_output: bool) -> str | 
     """Where an attempt's output is (of a split one its stdout); None before the first attempt."""
     if not number:
         return None
-    return f"{home.attempt(job_id, number)}/{'stdout' if split_output else 'output'}.log"
+    return encodable(f"{home.attempt(job_id, number)}/{'stdout' if split_output else 'output'}.log")
 
 
 def duration_of(job: Job, now_ms: int) -> float | None:

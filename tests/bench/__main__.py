@@ -1,0 +1,23 @@
+"""Every bench, one after the other: ``python -m tests.bench``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tests.bench.support import headline
+
+NAMES = (
+    "submit_cpu",
+    "bulk_submit",
+    "queue_depth",
+    "history",
+    "start_latency",
+    "noop_commands",
+    "thousand_at_once",
+    "idle",
+)
+
+if __name__ == "__main__":
+    headline("all benches")
+    for name in NAMES:
+        import_module(f"tests.bench.{name}").main()
