@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.supervisors import Site, Stage
 
 # A machine that others use too makes any example slow now and then.
 settings.register_profile("jobctl", deadline=None)
@@ -18,3 +22,19 @@ def no_jobctl_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JOBCTL_", "_JOBCTL")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A home whose supervisors are turned by hand."""
+    found = Stage(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A home whose supervisors are processes."""
+    found = Site(tmp_path)
+    yield found
+    found.close()

@@ -21,6 +21,7 @@ from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.errors import InterruptedByUserError, StateConflictError
 from jobctl.executors.logs import LogFollower
+from jobctl.model.homes import Home
 from jobctl.model.jobs import Job, JobId, JobStatus, Submission
 from jobctl.model.selectors import parse_selector
 from jobctl.store import Store
@@ -102,7 +103,7 @@ class _Interrupts:
     """Turns stop signals into a cancellation of the job, or into leaving it."""
 
     call: Invocation
-    store: Store
+    home: Home
     job_id: JobId
     detach: bool
     signal: int = 0
@@ -119,9 +120,10 @@ class _Interrupts:
 
     def cancel(self) -> None:
         """The job's cancellation is requested, unless it has ended."""
-        with contextlib.suppress(StateConflictError):
-            options = CancelOptions(reason="interrupted")
-            cancel(self.store, parse_selector(str(self.job_id)), self.call.clock, options)
+        options = CancelOptions(reason="interrupted")
+        # A connection of its own: the supervisor's waits for no other writer.
+        with contextlib.suppress(StateConflictError), self.call.at(self.home).store() as store:
+            cancel(store, parse_selector(str(self.job_id)), self.call.clock, options)
 
 
 def _run_here(call: Invocation, store: Store, submission: Submission, detach: bool) -> JobId:
@@ -129,7 +131,7 @@ def _run_here(call: Invocation, store: Store, submission: Submission, detach: bo
     from jobctl.supervisor.private import PrivateLife
 
     life = PrivateLife(store, call.settings, call.clock, submission)
-    interrupts = _Interrupts(call, store, life.job_id, detach)
+    interrupts = _Interrupts(call, store.home, life.job_id, detach)
     stream = None if call.json else _Streaming(store, life.job_id)
     status = life.run(interrupts.heed)
     broken = stream is not None and stream.finish()
@@ -211,7 +213,7 @@ class _Streaming:
 
 def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None:
     """The job, run by the supervisor, has ended and its output was copied."""
-    interrupts = _Interrupts(call, store, job_id, detach)
+    interrupts = _Interrupts(call, store.home, job_id, detach)
     output, watch, noticed = _Output(store, job_id), ChangeWatch(store), False
     pending: list[int] = []
     previous = {

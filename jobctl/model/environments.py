@@ -21,8 +21,8 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$", "`"
 def is_secret_name(name: str, extra: Collection[str] = ()) -> bool:
     """Whether the value of ``name`` must never be stored.
 
-    True for a word (separated by ``_``, ``.`` or ``-``) of ``SECRET_WORDS`` in any case, and for names matching a pattern of
-    ``extra`` (``MY_*``; case counts, as it does for the environment itself).
+    True for a word (separated by ``_``, ``.`` or ``-``) of ``SECRET_WORDS`` in any case, and for names matching a
+    pattern of ``extra`` (``MY_*``; case counts, as it does for the environment itself).
     """
     return _has_secret_word(name) or _matches(name, extra)
 

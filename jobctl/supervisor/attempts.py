@@ -104,7 +104,7 @@ class ActiveAttempt:
 
     def cancel(self, request: CancelRequest, now: float, now_ms: int) -> None:
         """A caller's request is acted upon once; each further one hurries."""
-        if request.requests <= self._cancel_requests:
+        if self.concluded or request.requests <= self._cancel_requests:
             return
         if self._cancel_requests == 0 and self.kill is not None and self.leader_ended_at is None:
             self.cause = Cause.CANCEL

@@ -15,6 +15,7 @@ from jobctl.model.homes import Home
 from jobctl.model.jobs import LifeId, Token
 from jobctl.model.lives import LifeKind
 from jobctl.store import Store
+from jobctl.store.database import CALLER_TIMEOUT_SECONDS
 
 _LOCK_RETRY_SECONDS = 0.5
 """An ``up`` right after a killed one waits this long for the lock."""
@@ -51,6 +52,7 @@ class Lifeline:
 
     def end(self, reason: str) -> None:
         """The life is over on record and its files are gone."""
+        self.store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
         with self.store.write():
             self.store.lives.end(self.id, reason, self._clock.now_ms())
         self.release()

@@ -6,7 +6,7 @@ recovery").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from jobctl.actions.supervisors import is_locked
 from jobctl.clock import Clock
@@ -21,15 +21,6 @@ from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline, remove_files
 
 
-@dataclass(slots=True)
-class Recovered:
-    """What was found: attempts that still run, attempts that have ended, and how many never started."""
-
-    adopted: list[ActiveAttempt] = field(default_factory=list)
-    ended: list[ActiveAttempt] = field(default_factory=list)
-    requeued: int = 0
-
-
 class Recovery:
     """Recovers for one life."""
 
@@ -39,14 +30,18 @@ class Recovery:
         self._clock = clock
         self._identities = identities
 
-    def take_over(self) -> Recovered:
-        """Everything that dead lives held is this life's now, each job by one fenced write."""
-        result = Recovered()
+    def take_over(self, deliver: Callable[[ActiveAttempt], None]) -> bool:
+        """Everything that dead lives held is this life's now; True if there was anything.
+
+        Args:
+            deliver: gets each attempt that was started, running or ended, as soon as its take-over is committed:
+                what fails later never loses sight of it.
+        """
         dead = [life for life in self._holders() if not self._alive(life)]
         for life in dead:
-            self._take_over_from(life, result)
+            self._take_over_from(life, deliver)
         self._bury()
-        return result
+        return bool(dead)
 
     def _holders(self) -> list[LifeId]:
         return [life for life in self._store.transitions.holders() if life != self._lifeline.id]
@@ -69,31 +64,34 @@ class Recovery:
         for life in dead:
             remove_files(self._store.home, life)
 
-    def _take_over_from(self, life: LifeId, result: Recovered) -> None:
+    def _take_over_from(self, life: LifeId, deliver: Callable[[ActiveAttempt], None]) -> None:
         table = ProcessTable.read()
         found = [(claim, self._probed(claim)) for claim in self._store.transitions.orphans(life)]
-        now = self._clock.now_ms()
         with self._store.write():
-            for claim, attempt in found:
-                mine = self._store.transitions.take_over(
-                    claim, self._lifeline.id, self._lifeline.next_token()
-                )
-                if mine is None:
-                    continue
-                if attempt is None:
-                    self._store.transitions.give_back(mine, now)
-                    if claim.cancel_requested:
-                        self._store.transitions.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
-                    result.requeued += 1
-                    continue
-                attempt.claim = mine
-                running = attempt.leader_ended_at is None
-                self._store.transitions.record_start(
-                    StartFact(mine, attempt.directory.read_pid(), adopted=running), self._lifeline.id, now
-                )
-                (result.adopted if running else result.ended).append(attempt)
-        for attempt in result.ended:
-            self._sweep(attempt, table)
+            taken = [attempt for claim, attempt in found if self._take(claim, attempt)]
+        for attempt in taken:
+            if attempt is not None:
+                if attempt.leader_ended_at is not None:
+                    self._sweep(attempt, table)
+                deliver(attempt)
+
+    def _take(self, claim: Claim, attempt: ActiveAttempt | None) -> bool:
+        """Whether the job is this life's now; one that never started goes back to its queue."""
+        moves, now = self._store.transitions, self._clock.now_ms()
+        mine = moves.take_over(claim, self._lifeline.id, self._lifeline.next_token())
+        if mine is None:
+            return False
+        if attempt is None:
+            moves.give_back(mine, now)
+            if claim.cancel_requested:
+                moves.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
+            return True
+        attempt.claim = mine
+        running = attempt.leader_ended_at is None
+        moves.record_start(
+            StartFact(mine, attempt.directory.read_pid(), adopted=running), self._lifeline.id, now
+        )
+        return True
 
     def _probed(self, claim: Claim) -> ActiveAttempt | None:
         """The attempt as its directory shows it; None when it never started. The lock is probed first."""

@@ -92,6 +92,7 @@ class Supervisor:
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
         self._refused: list[Claim] = []
+        self._refusal: str | None = None
         self._claims: list[Claim] = []
         self._seen_version = -1
         self._next_due: int | None = None
@@ -132,6 +133,11 @@ class Supervisor:
             if self.finished or until():
                 return
             wakeups.wait(self.pause_seconds())
+
+    @property
+    def active(self) -> dict[JobId, ActiveAttempt]:
+        """The attempts that have started and are not on record as ended."""
+        return self.watcher.active
 
     @property
     def finished(self) -> bool:
@@ -188,13 +194,11 @@ class Supervisor:
         if self.lifeline.kind is LifeKind.RUN or now < self._recover_at:
             return
         try:
-            recovered = self._recovery.take_over()
+            found = self._recovery.take_over(self.watcher.add)
         except (StoreBusyError, StoreFullError):
             return
         self._recover_at = now + RECOVERY_SECONDS
-        for attempt in (*recovered.adopted, *recovered.ended):
-            self.watcher.add(attempt)
-        self._dirty = self._dirty or bool(recovered.adopted or recovered.ended or recovered.requeued)
+        self._dirty = self._dirty or found
 
     def _note_conclusions(self) -> None:
         """What follows from each end waits for the next transaction."""
@@ -281,6 +285,9 @@ class Supervisor:
         transitions, life = self.store.transitions, self.lifeline.id
         for claim in self._refused:
             transitions.give_back(claim, now)
+        if self._refusal is not None:
+            kind, why = EventKind.SUPERVISOR_START_REFUSED, {"error": self._refusal}
+            self.store.events.add(now, kind, Entity.SUPERVISOR, life, why)
         for start in self._starts:
             transitions.record_start(start, life, now)
         for job_id in self.watcher.progressed:
@@ -314,7 +321,7 @@ class Supervisor:
         if self._ends and self.lifeline.kind is LifeKind.RUN:
             wake(self.store.home)  # a slot is free for others
         self._told_draining = self.stopping is not None
-        self._starts, self._ends, self._refused = [], [], []
+        self._starts, self._ends, self._refused, self._refusal = [], [], [], None
         self.watcher.progressed.clear()
 
     def _checkpoint_when_idle(self) -> None:
@@ -339,19 +346,9 @@ class Supervisor:
             self._refused += started.refused
             self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
             self._more = False
-            self._tell_refusal(started.refusal)
+            self._refusal = started.refusal
         if self.stopping is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
-
-    def _tell_refusal(self, why: str | None) -> None:
-        try:
-            with self.store.write():
-                self.store.events.add(
-                    self._clock.now_ms(), EventKind.SUPERVISOR_START_REFUSED, Entity.SUPERVISOR,
-                    self.lifeline.id, {"error": why},
-                )  # fmt: skip
-        except (StoreBusyError, StoreFullError):
-            return
 
     def _publish(self) -> None:
         """The listener has every event committed so far, whoever wrote it."""

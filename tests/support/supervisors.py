@@ -194,7 +194,7 @@ class Stage(Premises):
     def kill(self, supervisor: Supervisor) -> None:
         """The supervisor is gone as by ``kill -9``: its locks are free and it recorded nothing more."""
         self._alive.remove(supervisor)
-        supervisor.abandon()
+        supervisor.watcher.abandon()
         supervisor.lifeline.release()
         supervisor.store.close()
 
