@@ -9,6 +9,7 @@ import sys
 def main() -> None:
     """The process ends with the exit code of the verb."""
     keep_standard_descriptors_open()
+    make_standard_streams_safe()
     from jobctl.cli.app import main as run
 
     code = run(sys.argv[1:])
@@ -23,6 +24,18 @@ def keep_standard_descriptors_open() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+def make_standard_streams_safe() -> None:
+    """The standard streams exist, and text that their encoding cannot hold is escaped, not a crash."""
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the life of the process
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # Python makes none for a descriptor that is closed at its start
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""What a caller may ask for about jobs: submit, cancel, retry, hold, release."""
+"""What a caller may ask for about stored jobs: cancel, retry, hold, release."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from jobctl.actions.submissions import unknown_queue
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.jobs import TERMINAL, JobId, JobStatus, LifeId, Reason, Submission
 from jobctl.model.selectors import Selector, SelectorKind
+from jobctl.model.states import TERMINAL, JobId, JobStatus, Reason
 from jobctl.store import Store
 from jobctl.store.jobs import Selected
 
@@ -49,21 +48,6 @@ class CancelOptions:
     grace_seconds: float | None = None
     signal: int | None = None
     reason: str | None = None
-
-
-def submit(
-    store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
-) -> list[JobId]:
-    """All of ``submissions`` are on disk and the supervisor awake, or (on any error) none is stored.
-
-    Raises:
-        NotFoundError: a queue has gone since it was checked.
-    """
-    with store.write():
-        _check_queues(store, submissions)
-        ids = store.jobs.submit(_with_known_parents(store, submissions), clock.now_ms(), life)
-    wake(store.home)
-    return ids
 
 
 def cancel(
@@ -223,16 +207,3 @@ def _check_known(selector: Selector, selected: Iterable[Selected]) -> None:
             raise NotFoundError("no such job", part.first, "see: jobctl list --all")
         if part.kind is SelectorKind.LAST and not any(job.outright for job in selected):
             raise NotFoundError("no job was submitted by hand yet", hint="submit one: jobctl submit -- CMD …")
-
-
-def _check_queues(store: Store, submissions: Iterable[Submission]) -> None:
-    known = store.queues.names()
-    for queue in {submission.queue for submission in submissions}.difference(known):
-        raise unknown_queue(queue, known)
-
-
-def _with_known_parents(store: Store, submissions: Sequence[Submission]) -> list[Submission]:
-    """A parent that is not (or no longer) in this store is none."""
-    parents = {job.parent_id for job in submissions if job.parent_id is not None}
-    missing = parents.difference(store.jobs.statuses(parents))
-    return [replace(job, parent_id=None) if job.parent_id in missing else job for job in submissions]

@@ -10,7 +10,8 @@ from jobctl.actions.changes import ChangeWatch
 from jobctl.errors import NotFoundError
 from jobctl.executors.logs import LogFollower, tail_offset
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Job, JobId
+from jobctl.model.jobs import Job
+from jobctl.model.states import JobId
 from jobctl.store import Store
 
 

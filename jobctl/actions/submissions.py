@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from jobctl.actions.requests import JobRequest
-from jobctl.clock import Milliseconds, to_datetime, to_ms
+from jobctl.actions.supervisors import wake
+from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.durations import parse_duration
 from jobctl.model.environments import is_secret_name, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
-from jobctl.model.jobs import JobId, JobSpec, OnCrash, RetryPolicy, Submission
 from jobctl.model.names import check_name, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
+from jobctl.model.specs import JobSpec, OnCrash, RetryPolicy, Submission
+from jobctl.model.states import JobId, LifeId
 from jobctl.settings import Settings
+from jobctl.store import Store
 
 MOST_ATTEMPTS = 1000
 LARGEST_BACKOFF = 100.0
@@ -380,3 +383,31 @@ def _check_readable(path: str, shown: str) -> None:
         )
     if not os.access(native(path), os.R_OK):
         raise BadInputError("cannot read the stdin file (Permission denied)", shown, code="E_FILE")
+
+
+def submit(
+    store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
+) -> list[JobId]:
+    """All of ``submissions`` are on disk and the supervisor awake, or (on any error) none is stored.
+
+    Raises:
+        NotFoundError: a queue has gone since it was checked.
+    """
+    with store.write():
+        _check_queues(store, submissions)
+        ids = store.submissions.submit(_with_known_parents(store, submissions), clock.now_ms(), life)
+    wake(store.home)
+    return ids
+
+
+def _check_queues(store: Store, submissions: Iterable[Submission]) -> None:
+    known = store.queues.names()
+    for queue in {submission.queue for submission in submissions}.difference(known):
+        raise unknown_queue(queue, known)
+
+
+def _with_known_parents(store: Store, submissions: Sequence[Submission]) -> list[Submission]:
+    """A parent that is not (or no longer) in this store is none."""
+    parents = {job.parent_id for job in submissions if job.parent_id is not None}
+    missing = parents.difference(store.jobs.statuses(parents))
+    return [replace(job, parent_id=None) if job.parent_id in missing else job for job in submissions]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobctl.actions.changes import ChangeWatch
-from jobctl.model.jobs import Job, JobId, JobStatus
+from jobctl.model.jobs import Job
+from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 
 

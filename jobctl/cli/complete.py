@@ -12,7 +12,8 @@ from typing import Any
 
 from jobctl.clock import SystemClock
 from jobctl.model.filters import ACTIVE, JobFilter, SortKey
-from jobctl.model.jobs import TERMINAL, Job, JobStatus
+from jobctl.model.jobs import Job
+from jobctl.model.states import TERMINAL, JobStatus
 from jobctl.settings import resolve_home
 from jobctl.store import Store
 from jobctl.views.text import printable

@@ -19,7 +19,7 @@ from jobctl.cli.invocation import Invocation
 from jobctl.errors import BadInputError, JobctlError, UnusableError
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.homes import Home
-from jobctl.model.jobs import JobStatus
+from jobctl.model.states import JobStatus
 from jobctl.store import Store
 from jobctl.views.demo import DemoScreen, DemoTotals
 

@@ -76,8 +76,9 @@ class Invocation:
         sys.stdout.write(f"{text}\n")
 
     def print_json(self, document: object) -> None:
-        """The document is on standard output, on one line."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        """The document is on standard output, on one line; in ASCII where the locale has no UTF-8."""
+        ascii_only = not sys.stdout.encoding.lower().startswith("utf")
+        sys.stdout.write(json.dumps(document, ensure_ascii=ascii_only) + "\n")
 
     def note(self, text: str) -> None:
         """A remark for people is on standard error."""

@@ -27,7 +27,8 @@ from jobctl.cli.complete import complete_jobs, complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import note_without_supervisor, one_of
 from jobctl.errors import BadInputError, NotFoundError
-from jobctl.model.jobs import Job, JobId
+from jobctl.model.jobs import Job
+from jobctl.model.states import JobId
 from jobctl.store import Store
 from jobctl.views.jobs import encodable
 from jobctl.views.text import printable_lines

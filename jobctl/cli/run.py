@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from jobctl.actions.changes import ChangeWatch
-from jobctl.actions.jobs import CancelOptions, cancel, submit
+from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.spools import spool_standard_input, unspool
-from jobctl.actions.submissions import SubmissionBuilder, caller_context
+from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
@@ -22,8 +22,10 @@ from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.errors import InterruptedByUserError, StateConflictError
 from jobctl.executors.logs import LogFollower
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Job, JobId, JobStatus, Submission
+from jobctl.model.jobs import Job
 from jobctl.model.selectors import parse_selector
+from jobctl.model.specs import Submission
+from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from jobctl.views.jobs import job_json
 

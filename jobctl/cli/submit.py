@@ -9,15 +9,16 @@ from typing import Annotated
 
 import typer
 
-from jobctl.actions.jobs import submit as store_jobs
 from jobctl.actions.requests import JobRequest, located, read_requests
 from jobctl.actions.submissions import SubmissionBuilder, caller_context
+from jobctl.actions.submissions import submit as store_jobs
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.errors import BadInputError, JobctlError, NotFoundError
-from jobctl.model.jobs import JobId, Submission
 from jobctl.model.queues import DEFAULT_QUEUE
+from jobctl.model.specs import Submission
+from jobctl.model.states import JobId
 from jobctl.store import Store
 
 MOST_SHOWN_IN_FULL = 1000

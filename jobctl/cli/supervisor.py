@@ -13,8 +13,9 @@ from jobctl.cli.words import existing_store
 from jobctl.errors import BadInputError, SupervisorDownError, WaitTimeoutError
 from jobctl.model.durations import parse_duration
 from jobctl.model.filters import JobFilter
-from jobctl.model.jobs import Job, JobStatus
+from jobctl.model.jobs import Job
 from jobctl.model.lives import Life, StopMode
+from jobctl.model.states import JobStatus
 from jobctl.store import Store
 from jobctl.views.supervisors import Status, status_json, status_lines
 from jobctl.views.text import printable

@@ -11,8 +11,8 @@ from jobctl.clock import to_ms
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.durations import parse_duration
 from jobctl.model.instants import LocalZone, parse_instant
-from jobctl.model.jobs import JobStatus
 from jobctl.model.selectors import parse_status
+from jobctl.model.states import JobStatus
 from jobctl.store import Store
 
 

@@ -163,6 +163,16 @@ def _is_branded(pid: int, tag: int, marker: bytes) -> bool:
     return started is not None and started >= now_ticks() - YOUNG_TICKS and _read_marker(pid) == marker
 
 
+def leads_branded(pid: int, tag: int, marker: bytes) -> bool:
+    """Whether ``pid`` leads a session and carries this tag or this marker: so does an attempt's shim alone."""
+    try:
+        if os.getsid(pid) != pid:
+            return False
+    except OSError:
+        return False
+    return (tag != 0 and tag_of(pid) == tag) or (marker != b"" and _read_marker(pid) == marker)
+
+
 def stray_children(known: Collection[int]) -> list[int]:
     """Direct children of this process that are not ``known``: as a subreaper it inherits orphans of jobs.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from jobctl.model.jobs import JobStatus
 from jobctl.model.selectors import Selector
+from jobctl.model.states import JobStatus
 
 
 class SortKey(StrEnum):

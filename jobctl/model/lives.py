@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from jobctl.model.jobs import LifeId
+from jobctl.model.states import LifeId
 
 
 class LifeKind(StrEnum):

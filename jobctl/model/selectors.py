@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jobctl.errors import BadInputError
-from jobctl.model.jobs import JobStatus
+from jobctl.model.states import JobStatus
 
 JOB_STATES = tuple(status.value for status in JobStatus)
 LONGEST_RANGE = 1_000_000

@@ -10,13 +10,14 @@ from jobctl.clock import Clock
 from jobctl.model.homes import Home
 from jobctl.store.database import CALLER_TIMEOUT_SECONDS, Database, check_file, check_identity, missing_store
 from jobctl.store.events import Events
-from jobctl.store.jobs import Jobs
 from jobctl.store.migrations import NEWEST
 
 if TYPE_CHECKING:
     from jobctl.store.attempts import Attempts
+    from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
+    from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
 
 __all__ = ["Store"]
@@ -73,8 +74,17 @@ class Store:
 
     @cached_property
     def jobs(self) -> Jobs:
-        """Jobs: submitted, read, listed."""
+        """Jobs: read, selected, counted."""
+        from jobctl.store.jobs import Jobs
+
         return Jobs(self.database, self.events)
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """New jobs."""
+        from jobctl.store.submissions import Submissions
+
+        return Submissions(self.database, self.events)
 
     @cached_property
     def transitions(self) -> Transitions:

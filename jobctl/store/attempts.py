@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jobctl.model.jobs import Attempt, JobId, Outcome
+from jobctl.model.attempts import Attempt, Outcome
+from jobctl.model.states import JobId
 from jobctl.store.database import Database
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobctl.model.filters import JobFilter, SortKey
-from jobctl.model.jobs import TERMINAL, JobStatus
 from jobctl.model.selectors import SelectorKind, SelectorPart
+from jobctl.model.states import TERMINAL, JobStatus
 
 Condition = tuple[str, list[Any]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.jobs import LifeId
 from jobctl.model.lives import Life, LifeKind, StopMode
+from jobctl.model.states import LifeId
 from jobctl.store.database import Database, translated
 from jobctl.store.events import Events
 from jobctl.store.tables import LifeTable

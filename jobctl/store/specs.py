@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from jobctl.model.jobs import JobSpec, OnCrash, RetryPolicy
+from jobctl.model.specs import JobSpec, OnCrash, RetryPolicy
 
 _DEFAULT = JobSpec()
 _FIELDS = (

@@ -11,19 +11,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobctl.model.attempts import AttemptEnd, Outcome, Verdict
 from jobctl.model.events import EventKind
-from jobctl.model.jobs import (
-    AttemptEnd,
-    JobId,
-    JobSpec,
-    JobStatus,
-    LifeId,
-    Outcome,
-    Reason,
-    Token,
-    Verdict,
-)
 from jobctl.model.progress import Progress
+from jobctl.model.specs import JobSpec
+from jobctl.model.states import JobId, JobStatus, LifeId, Reason, Token
 from jobctl.store.database import Database
 from jobctl.store.events import EventRow, Events, job_event
 from jobctl.store.specs import spec_of

@@ -11,8 +11,9 @@ from jobctl.executors.kills import KillState, TreeKill
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.progress import ProgressTail
 from jobctl.executors.trees import Tree, tree_usage
-from jobctl.model.jobs import AttemptEnd, Outcome, Reason
+from jobctl.model.attempts import AttemptEnd, Outcome
 from jobctl.model.progress import Progress, fold
+from jobctl.model.states import Reason
 from jobctl.store.transitions import CancelRequest, Claim
 
 _COARSE_MS = 20

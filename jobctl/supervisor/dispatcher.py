@@ -9,8 +9,9 @@ from jobctl.clock import Clock
 from jobctl.errors import UnusableError
 from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.base import AttemptOrder, Executor, SpawnError, StartRefused
-from jobctl.model.jobs import AttemptEnd, Outcome, Reason
+from jobctl.model.attempts import AttemptEnd, Outcome
 from jobctl.model.queues import DEFAULT_QUEUE, Queue
+from jobctl.model.states import Reason
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt

@@ -6,7 +6,7 @@ import os
 from hashlib import sha256
 
 from jobctl.executors.attempts import AttemptDirectory
-from jobctl.executors.processes import attempt_tag, start_ticks
+from jobctl.executors.processes import attempt_tag, leads_branded, start_ticks
 from jobctl.executors.trees import Tree
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
@@ -38,9 +38,11 @@ class Identities:
 
     def tree_of_orphan(self, claim: Claim, directory: AttemptDirectory) -> Tree:
         """The tree of an attempt that another life started; its shim is named only while it provably lives."""
+        tag, marker = self.tag(claim), b"JOBCTL_RUN=" + self.run(claim)
         pid = directory.read_pid()
         ticks = None if pid is None else start_ticks(pid)
-        # The lock is asked last: held now, the pid read before was the shim's.
-        if pid is None or ticks is None or not directory.is_held():
+        # The lock is asked last: held now, the pid read before was the shim's. But anybody may have written
+        # another into the file, so the process itself has to carry the attempt's brand as well.
+        if pid is None or ticks is None or not (leads_branded(pid, tag, marker) and directory.is_held()):
             pid, ticks = None, None
-        return Tree(pid, ticks, pid, self.tag(claim), b"JOBCTL_RUN=" + self.run(claim))
+        return Tree(pid, ticks, pid, tag, marker)

@@ -9,11 +9,12 @@ import shutil
 import time
 
 from jobctl import __version__
+from jobctl.actions.supervisors import running_supervisor
 from jobctl.clock import Clock
 from jobctl.errors import StateConflictError, UnusableError
 from jobctl.model.homes import Home
-from jobctl.model.jobs import LifeId, Token
 from jobctl.model.lives import LifeKind
+from jobctl.model.states import LifeId, Token
 from jobctl.store import Store
 from jobctl.store.database import CALLER_TIMEOUT_SECONDS
 
@@ -30,11 +31,23 @@ class Lifeline:
         self._clock = clock
         self._claims = 0
         self._supervisor_lock = _take_supervisor_lock(store) if kind is LifeKind.UP else None
-        # The lock is held before the row is visible: nobody ever sees this life without it.
+        try:
+            self._begin()
+        except BaseException:
+            if self._supervisor_lock is not None:
+                os.close(self._supervisor_lock)
+            raise
+
+    def _begin(self) -> None:
+        store, kind = self.store, self.kind
         with store.write():
+            # The lock file may have been deleted and made anew: then only the lives tell.
+            if kind is LifeKind.UP and running_supervisor(store) is not None:
+                raise _already_running(store)
             self.events_before = store.events.last_id()
             """The cursor from which this life's own events follow."""
-            self.id: LifeId = store.lives.begin(kind, os.getpid(), __version__, clock.now_ms())
+            self.id: LifeId = store.lives.begin(kind, os.getpid(), __version__, self._clock.now_ms())
+            # The lock is held before the row is visible: nobody ever sees this life without it.
             self._lock, self.wake = _make_directory(store.home, self.id)
 
     def next_token(self) -> Token:
@@ -103,14 +116,19 @@ def _take_supervisor_lock(store: Store) -> int:
         # Somebody may have unlinked the file: then the name is another file, and another may hold that one.
         with contextlib.suppress(FileNotFoundError):
             if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                _await_last_breath(store, deadline)
                 return descriptor
         os.close(descriptor)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
-def _already_running(store: Store) -> StateConflictError:
-    from jobctl.actions.supervisors import running_supervisor
+def _await_last_breath(store: Store, deadline: float) -> None:
+    """A supervisor killed a moment ago has let go of its life's lock too, or the deadline has passed."""
+    while running_supervisor(store) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
 
+
+def _already_running(store: Store) -> StateConflictError:
     life = running_supervisor(store)
     who = f" (pid {life.pid})" if life is not None else ""
     return StateConflictError(

@@ -6,11 +6,12 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from jobctl.actions.jobs import submit
+from jobctl.actions.submissions import submit
 from jobctl.clock import Clock
 from jobctl.executors.registry import EXECUTORS
-from jobctl.model.jobs import JobId, JobStatus, Submission
 from jobctl.model.lives import LifeKind, StopMode
+from jobctl.model.specs import Submission
+from jobctl.model.states import JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.supervisor.lifeline import Lifeline

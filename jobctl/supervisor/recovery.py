@@ -13,7 +13,7 @@ from jobctl.clock import Clock
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.trees import members
-from jobctl.model.jobs import LifeId, Reason
+from jobctl.model.states import LifeId
 from jobctl.store import Store
 from jobctl.store.transitions import Claim, StartFact
 from jobctl.supervisor.attempts import ActiveAttempt, Cause
@@ -40,8 +40,8 @@ class Recovery:
         dead = [life for life in self._holders() if not self._alive(life)]
         for life in dead:
             self._take_over_from(life, deliver)
-        self._bury()
-        return bool(dead)
+        buried = self._bury()
+        return bool(dead) or buried
 
     def _holders(self) -> list[LifeId]:
         return [life for life in self._store.transitions.holders() if life != self._lifeline.id]
@@ -49,20 +49,21 @@ class Recovery:
     def _alive(self, life: LifeId) -> bool:
         return is_locked(f"{self._store.home.life(life)}/lock")
 
-    def _bury(self) -> None:
-        """Dead lives are ended on record, once nothing is theirs any more."""
+    def _bury(self) -> bool:
+        """Dead lives are ended on record, once nothing is theirs any more; what was reserved for them is free."""
         dead = [
             life.id
             for life in self._store.lives.unended()
             if life.id != self._lifeline.id and not self._alive(life.id)
         ]
         if not dead:
-            return
+            return False
         with self._store.write():
             for life in dead:
                 self._store.lives.end(life, "lost", self._clock.now_ms())
         for life in dead:
             remove_files(self._store.home, life)
+        return True
 
     def _take_over_from(self, life: LifeId, deliver: Callable[[ActiveAttempt], None]) -> None:
         table = ProcessTable.read()
@@ -83,8 +84,6 @@ class Recovery:
             return False
         if attempt is None:
             moves.give_back(mine, now)
-            if claim.cancel_requested:
-                moves.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
             return True
         attempt.claim = mine
         running = attempt.leader_ended_at is None

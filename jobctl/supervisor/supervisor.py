@@ -16,9 +16,10 @@ from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.base import Executor
 from jobctl.executors.processes import become_subreaper
+from jobctl.model.attempts import AttemptEnd, judge
 from jobctl.model.events import Entity, Event, EventKind
-from jobctl.model.jobs import AttemptEnd, JobId, JobStatus, judge
 from jobctl.model.lives import LifeKind, StopMode
+from jobctl.model.states import JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS

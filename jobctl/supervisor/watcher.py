@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from jobctl.clock import Clock
 from jobctl.executors.processes import ProcessTable, is_tag, stray_children, tag_of
 from jobctl.executors.trees import members
-from jobctl.model.jobs import AttemptEnd, JobId
+from jobctl.model.attempts import AttemptEnd
+from jobctl.model.states import JobId
 from jobctl.supervisor.attempts import ActiveAttempt, Cause
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.wakeups import Wakeups

@@ -9,7 +9,8 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from jobctl.model.jobs import Job, JobStatus
+from jobctl.model.jobs import Job
+from jobctl.model.states import JobStatus
 from jobctl.views.instants import ago, length
 from jobctl.views.jobs import SYMBOLS, duration_of, exit_text, progress_text, status_text
 from jobctl.views.text import printable, shorten, width_of

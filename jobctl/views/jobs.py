@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jobctl.model.attempts import Attempt
 from jobctl.model.durations import format_duration
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Attempt, Job, JobKind, JobStatus
+from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
+from jobctl.model.states import JobKind, JobStatus
 from jobctl.views.instants import ago, instant_json, length, seconds_between, wall
 from jobctl.views.text import printable, width_of
 

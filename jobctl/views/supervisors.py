@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobctl.model.jobs import Job, JobStatus
+from jobctl.model.jobs import Job
 from jobctl.model.lives import Life
 from jobctl.model.queues import Queue
+from jobctl.model.states import JobStatus
 from jobctl.views.instants import instant_json, length, seconds_between
 from jobctl.views.jobs import SYMBOLS, duration_of, eta_of, progress_text
 from jobctl.views.queues import queue_json

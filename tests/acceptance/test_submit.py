@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Completed, run_cli
+from jobctl.model.homes import Home
+from jobctl.store import Store
+from tests.support.cli import Completed, cli_environment, run_cli
+from tests.support.stores import HandClock, job_of
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def test_submit_json_is_the_job_itself(home: Path) -> None:
         (["submit"], 2, "a command is missing"),
         (["submit", "--"], 2, "the command is empty"),
         (["submit", "--", ""], 2, "the command is empty"),
-        (["submit", "sleep", "10"], 3, "jobctl submit -- sleep 10"),
+        (["submit", "sleep", "10"], 3, "as in: -- sleep 10"),
         (["submit", "x", "--", "true"], 2, "a word before the command"),
         (["submit", "--priority", "0", "--", "true"], 2, "priority must be 1..10"),
         (["submit", "--priority", "11", "--", "true"], 2, "priority must be 1..10"),
@@ -88,19 +95,23 @@ def test_bad_input_is_one_line_and_leaves_no_store(
 
 
 def test_bytes_that_are_not_utf_8_are_kept_in_any_locale(home: Path) -> None:
+    words = [b"cat", b"\xff\xfe", "ä".encode(), b"--", b""]
     for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LC_ALL": "C.UTF-8"}):
-        done = run_cli(
-            "submit", "-q", "--", b"cat", b"\xff\xfe", "ä".encode(), "--", "", home=home, env=locale
-        )
-        assert done.code == 0, done
-    listed = [
-        run_cli(
-            "submit", "--json", "--", b"cat", b"\xff\xfe", "ä".encode(), "--", "", home=home, env=locale
-        ).document
-        for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LC_ALL": "C.UTF-8"})
-    ]
-    assert listed[0]["command"] == listed[1]["command"]
-    assert listed[0]["command"][2:] == ["ä", "--", ""]
+        shown = run_cli("submit", "--json", "--", *words, home=home, env=locale).document["command"]
+        assert shown == ["cat", r"\xff\xfe", "ä", "--", ""]
+    with Store.open(Home(str(home)), HandClock()) as store:
+        for job_id in (1, 2):
+            command = job_of(store, job_id).spec.command
+            assert [word.encode("utf-8", "surrogateescape") for word in command] == words
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_standard_stream_is_no_crash_and_never_the_store(home: Path, closed: str) -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m jobctl submit -- true {closed}"
+    ended = subprocess.run(["sh", "-c", line], env=cli_environment(home), capture_output=True, check=False)
+    assert ended.returncode == 0, ended
+    with Store.open(Home(str(home)), HandClock()) as store:
+        assert job_of(store, 1).name == "true"
 
 
 def test_many_jobs_come_from_lines_in_one_transaction(home: Path, tmp_path: Path) -> None:
@@ -166,6 +177,30 @@ def test_verbs_about_jobs_say_what_they_did(home: Path) -> None:
     assert run_cli("cancel", "all", "-y", home=home).out == "0 jobs\n"
 
 
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 0), ("n", 1, 2), ("", 1, 2)])
+def test_a_bulk_cancel_asks_on_a_terminal(home: Path, answer: str, code: int, left: int) -> None:
+    for _ in range(2):
+        run_cli("submit", "--", "true", home=home)
+    master, slave = pty.openpty()
+    try:
+        os.write(master, f"{answer}\n".encode())
+        ended = subprocess.run(
+            [sys.executable, "-m", "jobctl", "cancel", "all"],
+            stdin=slave,
+            capture_output=True,
+            env=cli_environment(home),
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert ended.returncode == code, ended
+    assert ended.stderr.startswith(b"cancel 2 jobs? [y/N] ")
+    with Store.open(Home(str(home)), HandClock()) as store:
+        assert store.jobs.counts()["queued"] == left
+
+
 def test_queues_are_managed_from_the_command_line(home: Path) -> None:
     assert run_cli("queue", "list", "--json", home=home).document["queues"][0]["name"] == "default"
     assert run_cli("queue", "add", "gpu", "--concurrency", "2", home=home).out == "queue gpu added\n"
@@ -186,8 +221,8 @@ def test_progress_appends_a_line_inside_a_job(home: Path, tmp_path: Path) -> Non
 def test_submit_imports_nothing_slow(home: Path) -> None:
     done = run_cli("submit", "--", "true", home=home, env={"PYTHONPROFILEIMPORTTIME": "1"})
     imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
-    assert "jobctl.cli.submit" in imported
-    assert imported.isdisjoint({"rich", "croniter", "psutil", "pydantic", "yaml", "platformdirs", "difflib"})
+    assert "jobctl.actions.submissions" in imported
+    assert imported.isdisjoint({"rich", "croniter", "psutil", "pydantic", "yaml", "platformdirs"})
 
 
 def test_the_files_of_a_new_home_are_private_under_any_umask(home: Path) -> None:

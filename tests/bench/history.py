@@ -14,7 +14,7 @@ from jobctl.clock import SystemClock
 from jobctl.model.events import Entity
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.homes import Home
-from jobctl.model.jobs import JobId, JobStatus
+from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from jobctl.store.specs import spec_text
 from tests.bench.support import (
@@ -100,7 +100,8 @@ def build(home: Home, count: int) -> None:
         connection.execute(f"{numbers} INSERT INTO job_tags(tag, job_id) SELECT 't'||(i%50), i FROM n")
         connection.execute(
             f"{numbers} INSERT INTO attempts(job_id, number, life_id, pid, started_at, finished_at, outcome, exit_code)"
-            f" SELECT i, 1, 1, 4711, {now}-{count}+i, {now}-{count}+i+i%977, iif(i%10=0,'failed','completed'), i%10=0 FROM n"
+            f" SELECT i, 1, 1, 4711, {now}-{count}+i, {now}-{count}+i+i%977,"
+            " iif(i%10=0,'failed','completed'), i%10=0 FROM n"
         )
         connection.execute(
             f"{numbers} INSERT INTO events(at, kind, entity, entity_id, data)"

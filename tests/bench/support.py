@@ -17,7 +17,7 @@ from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import SubmissionBuilder, caller_context
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Submission
+from jobctl.model.specs import Submission
 from jobctl.settings import Settings
 from jobctl.store import Store
 from tests.support.cli import cli_environment
@@ -99,7 +99,7 @@ def store_of(home: Home) -> Iterator[Store]:
 def submission(home: Home, *command: str) -> Submission:
     """One checked job, as ``submit -- command…`` makes it."""
     context = caller_context(home.path, SystemClock().now_ms())
-    return SubmissionBuilder(context, Settings(), ["default"]).build(JobRequest(command=command))
+    return SubmissionBuilder(context, Settings(), lambda: ["default"]).build(JobRequest(command=command))
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -113,7 +113,8 @@ def spread(values: Sequence[float]) -> str:
     """Median, least and 95th percentile of seconds."""
     ordered = sorted(values)
     p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    return f"median {milliseconds(statistics.median(values))}, least {milliseconds(ordered[0])}, p95 {milliseconds(p95)}"
+    median = statistics.median(values)
+    return f"median {milliseconds(median)}, least {milliseconds(ordered[0])}, p95 {milliseconds(p95)}"
 
 
 def number_argument(default: int) -> int:

@@ -8,8 +8,8 @@ import pytest
 from jobctl.actions import jobs as actions
 from jobctl.actions.jobs import Action, CancelOptions, Done
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
-from jobctl.model.jobs import JobId, JobStatus
 from jobctl.model.selectors import parse_selector
+from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from tests.support.stores import NOON, HandClock, add_job, job_of, make_submission, open_store, start_jobs
 

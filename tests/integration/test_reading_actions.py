@@ -14,7 +14,8 @@ from jobctl.actions.logs import LogBegins, LogEnds, LogPiece, LogRequest, follow
 from jobctl.actions.selections import one_job, selected_jobs
 from jobctl.actions.waits import Wait
 from jobctl.errors import BadInputError, NotFoundError
-from jobctl.model.jobs import Job, JobId
+from jobctl.model.jobs import Job
+from jobctl.model.states import JobId
 from jobctl.store import Store
 from tests.support.histories import History
 

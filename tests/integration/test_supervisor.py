@@ -10,10 +10,12 @@ import pytest
 from jobctl.actions.jobs import CancelOptions, cancel, hold, release, retry
 from jobctl.errors import StateConflictError
 from jobctl.executors.base import AttemptOrder, StartRefused
+from jobctl.model.attempts import Outcome
 from jobctl.model.events import Event
-from jobctl.model.jobs import JobStatus, OnCrash, Outcome, RetryPolicy
 from jobctl.model.lives import StopMode
 from jobctl.model.selectors import parse_selector
+from jobctl.model.specs import OnCrash, RetryPolicy
+from jobctl.model.states import JobStatus
 from jobctl.supervisor.supervisor import REFUSED_SECONDS
 from tests.support.clocks import START_MS
 from tests.support.supervisors import RecordingExecutor, Stage, starts_and_ends, submission
@@ -164,7 +166,7 @@ def test_a_second_cancel_hurries_one_that_ignores_the_first(stage: Stage) -> Non
 
 
 def test_a_cancel_may_name_its_signal_and_grace(stage: Stage) -> None:
-    job_id = stage.shell("trap 'echo got; exit 3' USR1; trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    job_id = stage.shell("trap 'echo got; exit 3' USR1; trap '' TERM; echo ready; while :; do :; done")
     supervisor = stage.supervise()
     stage.turn_until(supervisor, lambda: stage.output(job_id) == "ready\n")
     ask_cancel(stage, job_id, signal=10)
@@ -440,6 +442,7 @@ def test_an_idle_supervisor_sleeps_and_does_not_write(stage: Stage) -> None:
     supervisor = stage.supervise()
     stage.turn_until_status(supervisor, stage.submit("true"), COMPLETED)
     supervisor.turn()
+    supervisor.turn()  # it has emptied the WAL by now
     events = stage.store.events.last_id()
     version = stage.store.database.data_version()
     for _ in range(5):

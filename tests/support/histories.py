@@ -7,20 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import SystemClock
+from jobctl.model.attempts import AttemptEnd, Outcome, Verdict
 from jobctl.model.homes import Home
-from jobctl.model.jobs import (
-    AttemptEnd,
-    JobId,
-    JobSpec,
-    JobStatus,
-    Outcome,
-    RetryPolicy,
-    Submission,
-    Token,
-    Verdict,
-)
 from jobctl.model.lives import LifeKind
 from jobctl.model.progress import Progress
+from jobctl.model.specs import JobSpec, RetryPolicy, Submission
+from jobctl.model.states import JobId, JobStatus, Token
 from jobctl.store import Store
 from jobctl.store.transitions import Claim, EndFact, StartFact
 
@@ -53,7 +45,7 @@ class History:
             retry=RetryPolicy(attempts=attempts, delay_seconds=0.001),
         )
         with self.store.write():
-            return self.store.jobs.submit(
+            return self.store.submissions.submit(
                 [Submission(name=name, spec=spec, environment={}, **fields)], self.clock.now_ms()
             )[0]
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from jobctl.actions.submissions import CallerContext
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Job, JobId, JobSpec, LifeId, Submission, Token
+from jobctl.model.jobs import Job
 from jobctl.model.lives import LifeKind
+from jobctl.model.specs import JobSpec, Submission
+from jobctl.model.states import JobId, LifeId, Token
 from jobctl.store import Store
 
 NOON = 1_795_348_800_000
@@ -48,7 +50,7 @@ def make_submission(name: str = "true", **changes: object) -> Submission:
 def add_job(store: Store, name: str = "true", **changes: object) -> JobId:
     """The id of a job stored just now."""
     with store.write():
-        return store.jobs.submit([make_submission(name, **changes)], NOON)[0]
+        return store.submissions.submit([make_submission(name, **changes)], NOON)[0]
 
 
 def start_jobs(store: Store, count: int = 1) -> LifeId:

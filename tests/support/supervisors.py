@@ -11,15 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobctl.actions.jobs import submit
+from jobctl.actions.submissions import submit
 from jobctl.clock import Clock, SystemClock
 from jobctl.executors.base import AttemptOrder, Executor, StartedProcess
 from jobctl.executors.command import CommandExecutor
 from jobctl.executors.processes import ProcessEntry, ProcessTable, signal_process
+from jobctl.model.attempts import Attempt
 from jobctl.model.events import Entity, Event
 from jobctl.model.homes import Home
-from jobctl.model.jobs import Attempt, Job, JobId, JobSpec, JobStatus, Submission
+from jobctl.model.jobs import Job
 from jobctl.model.lives import LifeKind
+from jobctl.model.specs import JobSpec, Submission
+from jobctl.model.states import JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.supervisor.identities import Identities
@@ -279,9 +282,7 @@ class Site(Premises):
 
     def wait_status(self, job_id: JobId, *wanted: JobStatus) -> Job:
         """The job has reached one of the states, every terminal one unless given."""
-        self.wait_for(
-            lambda: self.status(job_id) in wanted if wanted else self.status(job_id).is_terminal
-        )
+        self.wait_for(lambda: self.status(job_id) in wanted if wanted else self.status(job_id).is_terminal)
         return self.job(job_id)
 
     def wait_running(self, job_id: JobId) -> int:

@@ -8,7 +8,7 @@ import pytest
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import SubmissionBuilder, parse_backoff
 from jobctl.errors import BadInputError, NotFoundError
-from jobctl.model.jobs import OnCrash, Submission
+from jobctl.model.specs import OnCrash, Submission
 from jobctl.settings import Settings
 from tests.support.stores import NOON, make_caller
 
@@ -17,12 +17,6 @@ def build(root: Path, environment: dict[str, str] | None = None, **fields: objec
     fields.setdefault("command", ("true",))
     builder = SubmissionBuilder(make_caller(root, environment), Settings(), lambda: ["default", "gpu"])
     return builder.build(JobRequest(**fields))  # type: ignore[arg-type]
-
-
-def refusal(root: Path, environment: dict[str, str] | None = None, **fields: object) -> str:
-    with pytest.raises(BadInputError) as caught:
-        build(root, environment, **fields)
-    return str(caught.value)
 
 
 def test_defaults_come_from_the_settings(tmp_path: Path) -> None:
@@ -121,9 +115,10 @@ def test_a_shell_line_is_named_after_its_first_word(tmp_path: Path) -> None:
 def test_what_is_wrong_is_refused_with_the_reason(
     tmp_path: Path, fields: dict[str, object], message: str
 ) -> None:
-    text = refusal(tmp_path, **fields)
-    assert message in text
-    assert "s3cret" not in text
+    with pytest.raises(BadInputError) as caught:
+        build(tmp_path, None, **fields)
+    assert message in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_an_unknown_queue_suggests_the_nearest(tmp_path: Path) -> None:

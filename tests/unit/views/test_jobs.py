@@ -21,14 +21,68 @@ from jobctl.views.jobs import attempt_json, encodable, job_fields, job_json, job
 from jobctl.views.text import width_of
 from tests.support.histories import History
 
-KEYS = (
-    "id name status reason queue priority kind command call type category user tags parent_id workflow_id"
-    " step submitted_by after unique lock resources executor attempt max_attempts progress items_done items_total"
-    " items_failed item_errors message exit_code signal error result meta"
-    " created_at eligible_at queued_at started_at finished_at duration_seconds wait_seconds timeout_seconds"
-    " eta_seconds cpu_seconds max_rss_bytes cwd directory log_path"
-).split()
-ATTEMPT_KEYS = "number outcome started_at finished_at exit_code signal error pid log_path".split()
+KEYS = [
+    "id",
+    "name",
+    "status",
+    "reason",
+    "queue",
+    "priority",
+    "kind",
+    "command",
+    "call",
+    "type",
+    "category",
+    "user",
+    "tags",
+    "parent_id",
+    "workflow_id",
+    "step",
+    "submitted_by",
+    "after",
+    "unique",
+    "lock",
+    "resources",
+    "executor",
+    "attempt",
+    "max_attempts",
+    "progress",
+    "items_done",
+    "items_total",
+    "items_failed",
+    "item_errors",
+    "message",
+    "exit_code",
+    "signal",
+    "error",
+    "result",
+    "meta",
+    "created_at",
+    "eligible_at",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "duration_seconds",
+    "wait_seconds",
+    "timeout_seconds",
+    "eta_seconds",
+    "cpu_seconds",
+    "max_rss_bytes",
+    "cwd",
+    "directory",
+    "log_path",
+]
+ATTEMPT_KEYS = [
+    "number",
+    "outcome",
+    "started_at",
+    "finished_at",
+    "exit_code",
+    "signal",
+    "error",
+    "pid",
+    "log_path",
+]
 HOSTILE = "\x1b]0;owned\x07[/b][red]"
 
 
@@ -122,7 +176,17 @@ def test_plain_rows_are_aligned_under_a_header(history: History) -> None:
     history.run("a", 3)
     history.submit("長い名前", hold=True)
     lines = jobs_plain(_all(history), history.clock.now_ms()).split("\n")
-    assert lines[0].split() == "ID NAME STATUS QUEUE PRI PROGRESS STARTED DURATION EXIT".split()
+    assert lines[0].split() == [
+        "ID",
+        "NAME",
+        "STATUS",
+        "QUEUE",
+        "PRI",
+        "PROGRESS",
+        "STARTED",
+        "DURATION",
+        "EXIT",
+    ]
     column = width_of(lines[0][: lines[0].index("STATUS")])
     assert all(
         width_of(line.split(word)[0]) == column

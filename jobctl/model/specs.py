@@ -1,0 +1,98 @@
+"""What a caller asks for: how a job runs, when it is tried again, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from jobctl.model.states import JobId, JobKind
+
+
+class OnCrash(StrEnum):
+    """What becomes of a job whose attempt was lost or stopped by jobctl itself."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed attempt is followed by another one.
+
+    ``retry_on`` limits it to these exit codes; empty means every failure and time-out.
+    """
+
+    attempts: int = 1
+    delay_seconds: float = 5.0
+    backoff: float = 2.0
+    max_delay_seconds: float = 3600.0
+    retry_on: tuple[int, ...] = ()
+
+    def allows(self, used: int, exit_code: int | None) -> bool:
+        """Whether a failure that makes ``used`` attempts spent may be tried again."""
+        if used >= self.attempts:
+            return False
+        return not self.retry_on or exit_code in self.retry_on
+
+    def delay_after(self, used: int, spread: float) -> float:
+        """Seconds to wait after the ``used``-th failure: exponential, capped, ± 10 % jitter.
+
+        Args:
+            used: failures so far, from 1.
+            spread: a number in [0, 1) that places the delay within the jitter.
+        """
+        try:
+            delay = self.delay_seconds * self.backoff ** (used - 1)
+        except OverflowError:
+            delay = self.max_delay_seconds
+        return min(delay, self.max_delay_seconds) * (0.9 + 0.2 * spread)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What was asked for: the part of a job that its attempts read and that never changes by itself.
+
+    Strings of ``command`` and ``cwd`` may hold lone surrogates for bytes that are not UTF-8 (PEP 383).
+    """
+
+    command: tuple[str, ...] = ()
+    shell: str | None = None
+    cwd: str = "/"
+    umask: int = 0o022
+    env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: tuple[str, ...] = ()
+    stdin: str | None = None
+    split_output: bool = False
+    keep_children: bool = False
+    on_crash: OnCrash = OnCrash.RETRY
+    timeout_seconds: float | None = None
+    grace_seconds: float = 10.0
+    retry: RetryPolicy = RetryPolicy()
+    nice: int = 0
+
+    def argv(self) -> tuple[str, ...]:
+        """The argument vector an attempt executes."""
+        return self.command if self.shell is None else ("/bin/sh", "-c", self.shell)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One job as a caller asks for it, checked and complete, before it has an id."""
+
+    name: str
+    spec: JobSpec
+    environment: Mapping[str, str]
+    queue: str = "default"
+    priority: int = 5
+    kind: JobKind = JobKind.COMMAND
+    type: str | None = None
+    category: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    meta: object = None
+    parent_id: JobId | None = None
+    submitted_by: str | None = None
+    hold: bool = False
+    eligible_at: int | None = None
+    reserved: bool = False
