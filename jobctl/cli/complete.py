@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
-from jobctl.model.filters import ACTIVE, JobFilter, SortKey
-from jobctl.model.jobs import Job
-from jobctl.model.states import TERMINAL, JobStatus
+from jobctl.model.states import ACTIVE, TERMINAL, JobStatus
 from jobctl.settings import resolve_home
 from jobctl.store import Store
-from jobctl.views.text import printable
+
+if TYPE_CHECKING:
+    from jobctl.model.jobs import Job
 
 Candidate = tuple[str, str]
 """A word and what it stands for."""
@@ -111,6 +111,8 @@ def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate
     """The newest jobs in one of ``states``; more of them once digits narrow the choice."""
     if prefix and not prefix.isdigit():
         return []
+    from jobctl.model.filters import JobFilter, SortKey  # only a completion pays for it
+
     with _store(ctx) as store:
         if store is None:
             return []
@@ -131,6 +133,8 @@ def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate
 
 
 def _about(job: Job) -> str:
+    from jobctl.views.text import printable
+
     # Typer reads the help of a candidate as Rich markup: a job called "[/b]" would end in a traceback.
     name = printable(job.name).replace("[", "(").replace("]", ")")
     return f"{name} {job.status.value}"

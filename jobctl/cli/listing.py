@@ -21,7 +21,7 @@ from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store, one_of, past_instant, statuses
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.events import Entity
-from jobctl.model.filters import ACTIVE, JobFilter, SortKey
+from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
 from jobctl.store import Store

@@ -21,9 +21,6 @@ class SortKey(StrEnum):
     NAME = "name"
 
 
-ACTIVE = (JobStatus.CREATED, JobStatus.QUEUED, JobStatus.RUNNING)
-
-
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Every field that is set narrows the listing; instants in milliseconds UTC, about ``created_at``."""

@@ -28,6 +28,9 @@ class JobStatus(StrEnum):
         return self in TERMINAL
 
 
+ACTIVE = (JobStatus.CREATED, JobStatus.QUEUED, JobStatus.RUNNING)
+"""The states of jobs that have not ended."""
+
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMEOUT})
 
 

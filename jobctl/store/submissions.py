@@ -21,9 +21,7 @@ class Submissions:
         self._database = database
         self._events = events
 
-    def submit(
-        self, jobs: Sequence[Submission], now: int, life: LifeId | None = None
-    ) -> builtins.list[JobId]:
+    def submit(self, jobs: Sequence[Submission], now: int, life: LifeId | None = None) -> list[JobId]:
         """Every job is stored, or (on any error) none; expects an open write transaction.
 
         Args:
