@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
+from jobctl.errors import JobctlError
 from jobctl.model.states import ACTIVE, TERMINAL, JobStatus
 from jobctl.settings import resolve_home
 from jobctl.store import Store
@@ -192,7 +193,12 @@ def _store(ctx: Any) -> Iterator[Store | None]:
     if not os.path.exists(home.store):
         yield None
         return
-    with Store.open(home, SystemClock(), timeout_seconds=0.2) as store:
+    try:
+        store = Store.open(home, SystemClock(), timeout_seconds=0.2)
+    except JobctlError:  # damaged or newer: the words that need no store are offered all the same
+        yield None
+        return
+    with store:
         yield store
 
 

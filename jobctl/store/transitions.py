@@ -146,12 +146,18 @@ class Transitions:
         return claims
 
     def give_back(self, claim: Claim, now: int) -> None:
-        """A claim whose attempt never started is queued again; no attempt is burnt."""
-        self._database.rows(
+        """A claim whose attempt never started is queued again, or cancelled if that was asked for meanwhile.
+
+        No attempt is burnt.
+        """
+        row = self._database.row(
             "UPDATE jobs SET state='queued', attempt=attempt-1, queued_at=?, started_at=NULL, token=NULL,"
-            " life_id=CASE reserved WHEN 1 THEN life_id END WHERE id=? AND state='running' AND token=?",
+            " life_id=CASE reserved WHEN 1 THEN life_id END WHERE id=? AND state='running' AND token=?"
+            " RETURNING cancel_requested_at",
             (now, claim.job_id, claim.token),
         )
+        if row is not None and row[0] is not None:
+            self.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
 
     def take_over(self, claim: Claim, life: LifeId, token: Token) -> Claim | None:
         """A dead life's running job belongs to ``life``; None when somebody else was quicker."""

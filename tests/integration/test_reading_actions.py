@@ -45,6 +45,16 @@ def _script(store: Store, *steps: Callable[[], object]) -> ChangeWatch:
     return ChangeWatch(store, pause)
 
 
+def _all(*steps: Callable[[], object]) -> Callable[[], None]:
+    """One step of several."""
+
+    def together() -> None:
+        for step in steps:
+            step()
+
+    return together
+
+
 def _get(store: Store, job_id: JobId) -> Job:
     job = store.jobs.get(job_id)
     assert job is not None
@@ -92,9 +102,9 @@ def test_a_log_is_followed_from_the_queue_through_a_retry_to_the_end(history: Hi
         reader,
         lambda: history.start(job_id),
         lambda: history.write(job_id, b"one\n"),
-        lambda: (history.write(job_id, b"last of 1\n"), history.end(job_id, 1, again=True)),
+        _all(lambda: history.write(job_id, b"last of 1\n"), lambda: history.end(job_id, 1, again=True)),
         lambda: history.start(job_id),
-        lambda: (history.write(job_id, b"two\n"), history.end(job_id)),
+        _all(lambda: history.write(job_id, b"two\n"), lambda: history.end(job_id)),
     )
     found = [event for event in follow_logs(reader, [job_id], LogRequest(), watch) if not _is_pause(event)]
     assert found == [
@@ -113,7 +123,11 @@ def test_following_attempt_one_ends_when_attempt_two_begins(history: History, re
     history.write(job_id, b"one\n")
     watch = _script(
         reader,
-        lambda: (history.end(job_id, 1, again=True), history.start(job_id), history.write(job_id, b"two\n")),
+        _all(
+            lambda: history.end(job_id, 1, again=True),
+            lambda: history.start(job_id),
+            lambda: history.write(job_id, b"two\n"),
+        ),
     )
     found = list(follow_logs(reader, [job_id], LogRequest(attempt=1), watch))
     assert b"".join(event.data for event in found if isinstance(event, LogPiece)) == b"one\n"
@@ -125,7 +139,11 @@ def test_the_tail_holds_for_the_attempt_first_seen_only(history: History, reader
     history.write(job_id, b"a\nb\n")
     watch = _script(
         reader,
-        lambda: (history.end(job_id, 1, again=True), history.start(job_id), history.write(job_id, b"c\nd\n")),
+        _all(
+            lambda: history.end(job_id, 1, again=True),
+            lambda: history.start(job_id),
+            lambda: history.write(job_id, b"c\nd\n"),
+        ),
         lambda: history.end(job_id),
     )
     found = list(follow_logs(reader, [job_id], LogRequest(tail=1), watch))
