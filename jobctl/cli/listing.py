@@ -24,6 +24,7 @@ from jobctl.model.events import Entity
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
+from jobctl.model.states import ACTIVE
 from jobctl.store import Store
 from jobctl.views.jobs import attempt_json, attempt_line, job_fields, job_json, jobs_plain
 from jobctl.views.text import printable

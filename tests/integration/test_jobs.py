@@ -7,6 +7,7 @@ import pytest
 
 from jobctl.actions import jobs as actions
 from jobctl.actions.jobs import Action, CancelOptions, Done
+from jobctl.actions.submissions import submit
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.selectors import parse_selector
 from jobctl.model.states import JobId, JobStatus
@@ -27,19 +28,19 @@ def cancel(store: Store, text: str, options: CancelOptions | None = None) -> lis
 
 
 def test_submitted_jobs_are_all_on_disk(store: Store) -> None:
-    ids = actions.submit(store, [make_submission("a"), make_submission("b", hold=True)], CLOCK)
+    ids = submit(store, [make_submission("a"), make_submission("b", hold=True)], CLOCK)
     assert ids == [1, 2]
     assert [job_of(store, job_id).status for job_id in ids] == [JobStatus.QUEUED, JobStatus.CREATED]
 
 
 def test_an_unknown_queue_stores_none_of_the_jobs(store: Store) -> None:
     with pytest.raises(NotFoundError, match="no such queue: 'gone'"):
-        actions.submit(store, [make_submission(), make_submission(queue="gone")], CLOCK)
+        submit(store, [make_submission(), make_submission(queue="gone")], CLOCK)
     assert store.jobs.counts()["queued"] == 0
 
 
 def test_a_parent_that_is_not_there_is_none(store: Store) -> None:
-    job_id = actions.submit(store, [make_submission(parent_id=JobId(99), submitted_by="job:99")], CLOCK)[0]
+    job_id = submit(store, [make_submission(parent_id=JobId(99), submitted_by="job:99")], CLOCK)[0]
     assert (job_of(store, job_id).parent_id, job_of(store, job_id).submitted_by) == (None, "job:99")
 
 
