@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
-from jobctl.errors import BadInputError, NotFoundError
+from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.durations import parse_duration
 from jobctl.model.environments import is_secret_name, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
@@ -22,6 +22,7 @@ from jobctl.model.specs import JobSpec, OnCrash, RetryPolicy, Submission
 from jobctl.model.states import JobId, LifeId
 from jobctl.settings import Settings
 from jobctl.store import Store
+from jobctl.store.submissions import Stored
 
 MOST_ATTEMPTS = 1000
 LARGEST_BACKOFF = 100.0
@@ -388,22 +389,62 @@ def _check_readable(path: str, shown: str) -> None:
 def submit(
     store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
 ) -> list[JobId]:
+    """The ids of ``submissions``, all stored; see ``store_jobs``."""
+    return [stored.id for stored in store_jobs(store, submissions, clock, life)]
+
+
+def store_jobs(
+    store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
+) -> list[Stored]:
     """All of ``submissions`` are on disk and the supervisor awake, or (on any error) none is stored.
 
     Raises:
-        NotFoundError: a queue has gone since it was checked.
+        NotFoundError: a queue or a needed job has gone since it was checked.
+        StateConflictError: a queue is draining, or a unique key is taken and duplicates are to be refused.
+        BadInputError: more of a resource is asked for than there is.
     """
     with store.write():
         _check_queues(store, submissions)
-        ids = store.submissions.submit(_with_known_parents(store, submissions), clock.now_ms(), life)
+        _check_needs(store, submissions)
+        _check_resources(store, submissions)
+        stored = store.submissions.submit(_with_known_parents(store, submissions), clock.now_ms(), life)
     wake(store.home)
-    return ids
+    return stored
 
 
 def _check_queues(store: Store, submissions: Iterable[Submission]) -> None:
-    known = store.queues.names()
-    for queue in {submission.queue for submission in submissions}.difference(known):
-        raise unknown_queue(queue, known)
+    known = {queue.name: queue for queue in store.queues.limits()}
+    for name in {submission.queue for submission in submissions}:
+        if name not in known:
+            raise unknown_queue(name, known)
+        if known[name].draining:
+            raise StateConflictError(
+                "the queue is draining", name, f"let it take jobs again with: jobctl queue resume {name}"
+            )
+
+
+def _check_needs(store: Store, submissions: Iterable[Submission]) -> None:
+    needed = {need.needs for submission in submissions for need in submission.after}
+    missing = needed.difference(store.jobs.statuses(needed)) if needed else set()
+    if missing:
+        raise NotFoundError("no such job", min(missing), "see: jobctl list --all")
+
+
+def _check_resources(store: Store, submissions: Iterable[Submission]) -> None:
+    wanted = {(name, amount) for job in submissions for name, amount in job.resources.items()}
+    totals = store.queues.resources() if wanted else {}
+    for name, amount in sorted(wanted):
+        if name not in totals:
+            known = ", ".join(sorted(totals)) or "none"
+            hint = f"name it under resources: in jobctl.yaml (known: {known})"
+            raise BadInputError("no such resource", name, hint, "E_RESOURCE")
+        if amount > totals[name]:
+            raise BadInputError(
+                f"there are {totals[name]} of the resource {name}, fewer than",
+                amount,
+                "ask for less",
+                "E_RESOURCE",
+            )
 
 
 def _with_known_parents(store: Store, submissions: Sequence[Submission]) -> list[Submission]:

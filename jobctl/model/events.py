@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     QUEUE_ADDED = "queue.added"
     QUEUE_CHANGED = "queue.changed"
     QUEUE_PAUSED = "queue.paused"
+    QUEUE_DRAINING = "queue.draining"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_REMOVED = "queue.removed"
     SUPERVISOR_STARTED = "supervisor.started"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from jobctl.model.dependencies import Dependency
 from jobctl.model.states import JobId, JobKind
 
 
@@ -14,6 +15,14 @@ class OnCrash(StrEnum):
 
     RETRY = "retry"
     FAIL = "fail"
+
+
+class OnDuplicate(StrEnum):
+    """What a submit does when a job with its unique key has not ended."""
+
+    RETURN = "return"
+    REJECT = "reject"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +105,8 @@ class Submission:
     hold: bool = False
     eligible_at: int | None = None
     reserved: bool = False
+    after: tuple[Dependency, ...] = ()
+    unique_key: str | None = None
+    on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    lock_key: str | None = None
+    resources: Mapping[str, int] = field(default_factory=dict)

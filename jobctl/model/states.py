@@ -40,12 +40,18 @@ class Reason(StrEnum):
     HOLD = "hold"
     TIME = "time"
     RETRY = "retry"
+    DEPENDENCY = "dependency"
+    LOCK = "lock"
+    RESOURCE = "resource"
+    PAUSED = "paused"
+    MEMORY = "memory"
     LOST = "lost"
     TIMEOUT = "timeout"
     SPAWN_ERROR = "spawn_error"
     EXIT = "exit"
     SIGNAL = "signal"
     REQUESTED = "requested"
+    REPLACED = "replaced"
     STOPPED = "stopped"
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.queues import Queue
+from jobctl.model.queues import Queue, Rate
 from jobctl.store.database import Database, translated
 from jobctl.store.events import Events
 from jobctl.store.tables import QueueTable
+
+_COLUMNS = "q.name, q.concurrency, q.paused_at IS NOT NULL, q.draining, q.rate_count, q.rate_seconds, q.tokens, q.tokens_at"
 
 
 class Queues:
@@ -20,10 +25,22 @@ class Queues:
 
     def limits(self) -> builtins.list[Queue]:
         """Every queue without its counts, by name: what a dispatcher needs."""
-        rows = self._database.rows(
-            "SELECT name, concurrency, paused_at IS NOT NULL FROM queues ORDER BY name"
-        )
-        return [Queue(name, concurrency, bool(paused)) for name, concurrency, paused in rows]
+        return [
+            _queue(row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM queues q ORDER BY q.name")
+        ]
+
+    def spend_tokens(self, name: str, tokens: float, now: int) -> None:
+        """The bucket of the queue's rate holds this much since ``now``."""
+        self._database.rows("UPDATE queues SET tokens=?, tokens_at=? WHERE name=?", (tokens, now, name))
+
+    def resources(self) -> dict[str, int]:
+        """How much there is of each named resource."""
+        return dict(self._database.rows("SELECT name, total FROM resources ORDER BY name"))
+
+    def set_resources(self, totals: Mapping[str, int]) -> None:
+        """There is this much of each resource, and no other."""
+        self._database.rows("DELETE FROM resources")
+        self._database.many("INSERT INTO resources(name, total) VALUES(?,?)", sorted(totals.items()))
 
     def running(self) -> dict[str, int]:
         """How many jobs run in each queue that has any, whoever runs them."""
@@ -34,7 +51,7 @@ class Queues:
     def list(self) -> builtins.list[Queue]:
         """Every queue with its counts, ``default`` first."""
         rows = self._database.rows(
-            "SELECT q.name, q.concurrency, q.paused_at IS NOT NULL,"
+            f"SELECT {_COLUMNS},"
             " (SELECT count(*) FROM jobs j WHERE j.state='running' AND j.queue=q.name),"
             " (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) FROM queues q"
             " ORDER BY q.name<>'default', q.name"
@@ -42,7 +59,10 @@ class Queues:
         created: dict[str, int] = dict(
             self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='created' GROUP BY queue")
         )
-        return [Queue(row[0], row[1], bool(row[2]), row[3], row[4], created.get(row[0], 0)) for row in rows]
+        return [
+            replace(_queue(row), running=row[8], queued=row[9], created=created.get(row[0], 0))
+            for row in rows
+        ]
 
     def exists(self, name: str) -> bool:
         """Whether a queue has this name."""
@@ -67,6 +87,26 @@ class Queues:
             change.execute(self._database.peewee)
         self._events.add(now, EventKind.QUEUE_CHANGED, Entity.QUEUE, name, {"concurrency": concurrency})
 
+    def set_rate(self, name: str, rate: Rate | None, now: int) -> None:
+        """At most this many starts in a time, with a full bucket now; None: as many as there are slots."""
+        change = QueueTable.update(
+            rate_count=None if rate is None else rate.count,
+            rate_seconds=None if rate is None else rate.seconds,
+            tokens=None, tokens_at=None,
+        ).where(QueueTable.name == name)  # fmt: skip
+        with translated(self._database.path):
+            change.execute(self._database.peewee)
+        data = None if rate is None else {"count": rate.count, "seconds": rate.seconds}
+        self._events.add(now, EventKind.QUEUE_CHANGED, Entity.QUEUE, name, {"rate": data})
+
+    def set_draining(self, name: str, draining: bool, now: int) -> None:
+        """A draining queue takes no new jobs; those it has go on."""
+        change = QueueTable.update(draining=int(draining)).where(QueueTable.name == name)
+        with translated(self._database.path):
+            change.execute(self._database.peewee)
+        if draining:
+            self._events.add(now, EventKind.QUEUE_DRAINING, Entity.QUEUE, name)
+
     def set_paused(self, name: str, paused: bool, now: int) -> None:
         """Nothing more is claimed from a paused queue; what runs goes on."""
         change = QueueTable.update(paused_at=now if paused else None).where(QueueTable.name == name)
@@ -89,3 +129,11 @@ class Queues:
         with translated(self._database.path):
             QueueTable.delete().where(QueueTable.name == name).execute(self._database.peewee)
         self._events.add(now, EventKind.QUEUE_REMOVED, Entity.QUEUE, name)
+
+
+def _queue(row: tuple[Any, ...]) -> Queue:
+    name, concurrency, paused, draining, count, seconds, tokens, tokens_at = row[:8]
+    return Queue(
+        name, concurrency, bool(paused), draining=bool(draining),
+        rate=None if count is None else Rate(count, seconds), tokens=tokens or 0.0, tokens_at=tokens_at,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ The hot tables (jobs, attempts, events) are written and read with literal SQL in
 
 from __future__ import annotations
 
-from peewee import IntegerField, Model, TextField
+from peewee import FloatField, IntegerField, Model, TextField
 
 
 class QueueTable(Model):
@@ -15,9 +15,14 @@ class QueueTable(Model):
     concurrency = IntegerField()
     paused_at = IntegerField(null=True)
     created_at = IntegerField()
+    draining = IntegerField(default=0)
+    rate_count = IntegerField(null=True)
+    rate_seconds = FloatField(null=True)
+    tokens = FloatField(null=True)
+    tokens_at = IntegerField(null=True)
 
     class Meta:
-        """The table of migration 1."""
+        """The table of migrations 1 and 2."""
 
         table_name = "queues"
 

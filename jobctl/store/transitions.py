@@ -8,8 +8,8 @@ that the partial indexes apply (bound, each call re-prepares: 139 µs against 17
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from jobctl.model.attempts import AttemptEnd, Outcome, Verdict
 from jobctl.model.events import EventKind
@@ -18,6 +18,7 @@ from jobctl.model.specs import JobSpec
 from jobctl.model.states import JobId, JobStatus, LifeId, Reason, Token
 from jobctl.store.database import Database
 from jobctl.store.events import EventRow, Events, job_event
+from jobctl.store.gates import Gates
 from jobctl.store.specs import spec_of
 
 
@@ -34,6 +35,8 @@ class Claim:
     spec: JobSpec
     environment_hash: str | None
     cancel_requested: bool = False
+    resources: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The indices given of each resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,14 @@ class CancelRequest:
     requests: int
 
 
+_ANY_GATED = "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND gated=1 AND queue=?)"
+_CLAIM = "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?"
+_CLAIMED = "RETURNING priority, id, attempt, attempts_used, crashes, gated"
+
 _END_COMMON = (
     "token=NULL, life_id=CASE reserved WHEN 1 THEN life_id END, attempts_used=attempts_used+?,"
     " crashes=crashes+?, exit_code=?, signal=? WHERE id=? AND state='running' AND token=?"
-    " RETURNING cancel_requested_at"
+    " RETURNING cancel_requested_at, lock_key, gated"
 )
 _END = {
     status: f"UPDATE jobs SET state='{status}', reason=?, finished_at=?, {_END_COMMON}"
@@ -100,6 +107,7 @@ class Transitions:
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
+        self._gates = Gates(database, events)
 
     # --- the supervisor's: facts ---
 
@@ -116,33 +124,63 @@ class Transitions:
     def claim(self, life: LifeId, queue: str, slots: int, token: Token, now: int) -> list[Claim]:
         """Hand at most ``slots`` queued jobs of ``queue`` to ``life``, most urgent first.
 
-        One UPDATE does it, so two supervisors never hold the same job.
+        One UPDATE does it, so two supervisors never hold the same job. Only where jobs are queued that need a lock
+        or resources, they are asked for one by one.
         """
+        if self._database.value(_ANY_GATED, (queue,)):
+            return self._claim_one_by_one(life, queue, slots, token, now)
         taken = self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?"
-            " WHERE id IN (SELECT id FROM jobs WHERE state='queued' AND queue=? AND reserved=0"
-            " ORDER BY priority, id LIMIT ?) RETURNING priority, id, attempt, attempts_used, crashes",
+            f"{_CLAIM} WHERE id IN (SELECT id FROM jobs WHERE state='queued' AND queue=? AND reserved=0"
+            f" ORDER BY priority, id LIMIT ?) {_CLAIMED}",
             (life, token, now, queue, slots),
         )
         return self._claims(sorted(taken), token, now)
 
+    def _claim_one_by_one(self, life: LifeId, queue: str, slots: int, token: Token, now: int) -> list[Claim]:
+        claims: list[Claim] = []
+        while len(claims) < slots:
+            row = self._database.row(
+                "SELECT id, gated, lock_key FROM jobs WHERE state='queued' AND queue=? AND reserved=0"
+                " ORDER BY priority, id LIMIT 1",
+                (queue,),
+            )
+            if row is None:
+                break
+            if row[1] and not self._passes_gates(row[0], row[2]):
+                continue
+            taken = self._database.rows(f"{_CLAIM} WHERE id=? {_CLAIMED}", (life, token, now, row[0]))
+            claims += self._claims(taken, token, now)
+        return claims
+
+    def _passes_gates(self, job_id: JobId, lock_key: str | None) -> bool:
+        return self._gates.takes_lock(job_id, lock_key) and self._gates.takes_resources(job_id) is not None
+
     def claim_reserved(self, life: LifeId, token: Token, now: int) -> list[Claim]:
         """Hand the job reserved for ``life`` to it, once it is queued."""
+        for job_id, lock_key in self._database.rows(
+            "SELECT id, lock_key FROM jobs WHERE reserved=1 AND life_id=? AND state='queued' AND gated=1",
+            (life,),
+        ):
+            if not self._passes_gates(job_id, lock_key):
+                return []
         taken = self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, token=?, started_at=?"
-            " WHERE reserved=1 AND life_id=? AND state='queued'"
-            " RETURNING priority, id, attempt, attempts_used, crashes",
-            (token, now, life),
+            f"{_CLAIM} WHERE reserved=1 AND life_id=? AND state='queued' {_CLAIMED}",
+            (life, token, now, life),
         )
         return self._claims(taken, token, now)
 
     def _claims(self, taken: Sequence[tuple[int, ...]], token: Token, now: int) -> list[Claim]:
         claims = []
-        for _, job_id, attempt, used, crashes in taken:
+        for _, job_id, attempt, used, crashes, gated in taken:
             row = self._database.row("SELECT spec, environment_hash FROM job_specs WHERE job_id=?", (job_id,))
             if row is None:
                 raise AssertionError(f"job {job_id} has no specification")
-            claims.append(Claim(JobId(job_id), attempt, token, used, crashes, now, spec_of(row[0]), row[1]))
+            claims.append(
+                Claim(
+                    JobId(job_id), attempt, token, used, crashes, now, spec_of(row[0]), row[1],
+                    resources=self._gates.given_to(JobId(job_id)) if gated else {},
+                )
+            )  # fmt: skip
         return claims
 
     def give_back(self, claim: Claim, now: int) -> None:
@@ -168,10 +206,7 @@ class Transitions:
         )
         if row is None:
             return None
-        return Claim(
-            claim.job_id, claim.attempt, token, row[0], row[1], claim.started_at, claim.spec,
-            claim.environment_hash, claim.cancel_requested,
-        )  # fmt: skip
+        return replace(claim, token=token, attempts_used=row[0], crashes=row[1])
 
     def holders(self) -> list[LifeId]:
         """The lives that have running jobs on record."""
@@ -249,6 +284,12 @@ class Transitions:
                 (claim.job_id, _json(fact.result), _json(fact.outputs or None)),
             )
         self._events.add_rows(_end_events(fact, now))
+        if verdict.status.is_terminal:
+            self._gates.after_end(claim.job_id, verdict.status, now)
+        if row[1] is not None:
+            self._gates.free_lock(row[1], now)
+        if row[2]:
+            self._gates.free_resources(now)
         if not verdict.status.is_terminal and row[0] is not None:
             self.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
         return True
@@ -325,36 +366,41 @@ class Transitions:
         """The job is cancelled before it ran; False when it does not wait."""
         row = self._database.row(
             "UPDATE jobs SET state='cancelled', reason=?, finished_at=? WHERE id=?"
-            " AND state IN('created','queued') RETURNING id",
+            " AND state IN('created','queued') RETURNING gated",
             (reason, now, job_id),
         )
-        if row is not None:
-            self._events.add_rows([job_event(now, EventKind.JOB_CANCELLED, job_id, {"reason": reason})])
-        return row is not None
+        if row is None:
+            return False
+        self._events.add_rows([job_event(now, EventKind.JOB_CANCELLED, job_id, {"reason": reason})])
+        self._gates.after_end(job_id, JobStatus.CANCELLED, now)
+        if row[0]:
+            self._gates.repair(now)
+        return True
 
     def hold(self, job_id: JobId, now: int) -> bool:
         """The waiting job stays created until released; False when it does not wait."""
         row = self._database.row(
             "UPDATE jobs SET state='created', reason='hold' WHERE id=? AND state IN('created','queued')"
-            " AND reason IS NOT 'hold' RETURNING id",
+            " AND reason IS NOT 'hold' RETURNING gated",
             (job_id,),
-        )
-        if row is not None:
-            self._events.add_rows([job_event(now, EventKind.JOB_HELD, job_id)])
-        return row is not None
-
-    def release(self, job_id: JobId, now: int) -> bool:
-        """The held job waits for its time if that lies ahead, else it is queued; False when not held."""
-        row = self._database.row(
-            "UPDATE jobs SET state=CASE WHEN eligible_at>? THEN 'created' ELSE 'queued' END,"
-            " reason=CASE WHEN eligible_at>? THEN 'time' END,"
-            " queued_at=CASE WHEN eligible_at>? THEN queued_at ELSE ? END"
-            " WHERE id=? AND state='created' AND reason='hold' RETURNING state",
-            (now, now, now, now, job_id),
         )
         if row is None:
             return False
-        self._events.add_rows([job_event(now, EventKind.JOB_RELEASED, job_id, {"status": row[0]})])
+        self._events.add_rows([job_event(now, EventKind.JOB_HELD, job_id)])
+        if row[0]:
+            self._gates.repair(now)
+        return True
+
+    def release(self, job_id: JobId, now: int) -> bool:
+        """The held job waits for what it still needs, else it is queued; False when not held."""
+        row = self._database.row(
+            "UPDATE jobs SET reason='time' WHERE id=? AND state='created' AND reason='hold' RETURNING id",
+            (job_id,),
+        )
+        if row is None:
+            return False
+        status = self._gates.settle(job_id, now)
+        self._events.add_rows([job_event(now, EventKind.JOB_RELEASED, job_id, {"status": status})])
         return True
 
     def retry(self, job_id: JobId, now: int) -> bool:
@@ -362,12 +408,13 @@ class Transitions:
         row = self._database.row(
             "UPDATE jobs SET state='queued', reason=NULL, revision=revision+1, queued_at=?, eligible_at=NULL,"
             " started_at=NULL, finished_at=NULL, attempts_used=0, crashes=0, cancel_requested_at=NULL,"
-            " exit_code=NULL, signal=NULL, reserved=0, life_id=NULL"
+            " exit_code=NULL, signal=NULL, reserved=0, life_id=NULL, needs_left=0"
             " WHERE id=? AND finished_at IS NOT NULL RETURNING attempt",
             (now, job_id),
         )
         if row is None:
             return False
+        self._gates.revive(job_id, now)
         for table in ("job_results", "job_progress", "cancel_requests"):
             self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
         self._events.add_rows(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobctl.clock import Clock
 from jobctl.errors import UnusableError
@@ -48,12 +49,15 @@ class Dispatcher:
         self._spawn_seconds = 0.001
         self.default_concurrency: int | None = None
         """``up --concurrency``: the slots of the queue ``default`` during this life."""
+        self.next_token_at: int | None = None
+        """When a queue's rate allows one more start; milliseconds UTC."""
 
     def claim(self, now: int) -> tuple[list[Claim], bool]:
         """The claims of this turn, and whether more could have been claimed; in an open write transaction."""
         budget = max(1, int(SPAWN_SECONDS_A_TURN / self._spawn_seconds))
         running = self._store.queues.running()
         claims: list[Claim] = []
+        self.next_token_at = None
         for queue in self._store.queues.limits():
             slots = self._slots(queue, running.get(queue.name, 0))
             if not slots:
@@ -61,22 +65,43 @@ class Dispatcher:
             allowed = min(slots, budget - len(claims))
             if allowed == 0:
                 return claims, True
-            token = self._lifeline.next_token()
-            claims += self._store.transitions.claim(self._lifeline.id, queue.name, allowed, token, now)
+            claims += self._claim_from(queue, allowed, now)
         return claims, len(claims) >= budget
+
+    def _claim_from(self, queue: Queue, slots: int, now: int) -> list[Claim]:
+        """At most ``slots`` claims of one queue, and no more than its rate allows."""
+        tokens = queue.starts_allowed(now)
+        if queue.rate is not None and tokens < 1:
+            self._note_token(now + math.ceil(queue.rate.seconds_until_one(tokens) * 1000))
+            return []
+        count = slots if queue.rate is None else min(slots, int(tokens))
+        token = self._lifeline.next_token()
+        claims = self._store.transitions.claim(self._lifeline.id, queue.name, count, token, now)
+        if claims and queue.rate is not None:
+            self._store.queues.spend_tokens(queue.name, tokens - len(claims), now)
+            self._note_token(now + math.ceil(queue.rate.seconds_until_one(tokens - len(claims)) * 1000))
+        return claims
+
+    def _note_token(self, at: int) -> None:
+        self.next_token_at = at if self.next_token_at is None else min(at, self.next_token_at)
 
     def claim_reserved(self, queue_name: str, now: int) -> list[Claim]:
         """The job reserved for this life, if it is queued and its queue has a free slot."""
         running = self._store.queues.running().get(queue_name, 0)
         for queue in self._store.queues.limits():
-            if queue.name == queue_name and queue.free_slots(running):
-                token = self._lifeline.next_token()
-                return self._store.transitions.claim_reserved(self._lifeline.id, token, now)
+            if queue.name != queue_name or not queue.free_slots(running) or queue.starts_allowed(now) < 1:
+                continue
+            claims = self._store.transitions.claim_reserved(
+                self._lifeline.id, self._lifeline.next_token(), now
+            )
+            if claims and queue.rate is not None:
+                self._store.queues.spend_tokens(queue.name, queue.starts_allowed(now) - 1, now)
+            return claims
         return []
 
     def _slots(self, queue: Queue, running: int) -> int:
         if queue.name == DEFAULT_QUEUE and self.default_concurrency is not None:
-            queue = Queue(queue.name, self.default_concurrency, queue.paused)
+            queue = replace(queue, concurrency=self.default_concurrency)
         return queue.free_slots(running)
 
     def start(self, claims: list[Claim]) -> Started:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 
@@ -38,6 +39,7 @@ class Environments:
         for name, text in claim.spec.env.items():
             found[_bytes(name)] = _bytes(text)
         found |= own_variables(self._home, claim.job_id, claim.attempt)
+        found |= resource_variables(claim.resources)
         found[b"JOBCTL_RUN"] = run
         return found
 
@@ -68,6 +70,17 @@ def own_variables(home: Home, job_id: int, attempt: int) -> dict[bytes, bytes]:
         b"JOBCTL_RESULT": directory + b"/result",
         b"JOBCTL_OUTPUT": directory + b"/outputs",
     }
+
+
+def resource_variables(given: Mapping[str, tuple[int, ...]]) -> dict[bytes, bytes]:
+    """``JOBCTL_GPU=0,1`` for each resource, and for ``gpu`` what CUDA programs read."""
+    found = {}
+    for name, indices in given.items():
+        value = ",".join(map(str, indices)).encode()
+        found[b"JOBCTL_" + re.sub(r"[^A-Z0-9]", "_", name.upper()).encode()] = value
+        if name == "gpu":
+            found[b"CUDA_VISIBLE_DEVICES"] = value
+    return found
 
 
 def read_secrets(home: Home) -> dict[str, str]:

@@ -253,7 +253,7 @@ class Supervisor:
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False
         self._claims, self._more = claims, more
-        self._next_due = self.store.jobs.next_due()
+        self._next_due = earliest(self.store.jobs.next_due(), self.dispatcher.next_token_at)
         monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
         for request in requests:
             attempt = self.watcher.active.get(request.job_id)
@@ -365,3 +365,8 @@ class Supervisor:
         if self.watcher.active or self._starts or self._ends or self._refused or self._claims:
             return False
         return not self.store.jobs.has_work()
+
+
+def earliest(*instants: int | None) -> int | None:
+    """The first of the instants that are known."""
+    return min((instant for instant in instants if instant is not None), default=None)

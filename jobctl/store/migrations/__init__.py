@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobctl.store.migrations import m0001_jobs
+from jobctl.store.migrations import m0001_jobs, m0002_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,10 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS = (Migration(1, "jobs", m0001_jobs.STATEMENTS),)
+MIGRATIONS = (
+    Migration(1, "jobs", m0001_jobs.STATEMENTS),
+    Migration(2, "limits", m0002_limits.STATEMENTS),
+)
 """Every migration, oldest first; the last one's number is the newest schema version."""
 
 NEWEST = MIGRATIONS[-1].number
