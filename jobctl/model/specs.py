@@ -79,6 +79,15 @@ class JobSpec:
     grace_seconds: float = 10.0
     retry: RetryPolicy = RetryPolicy()
     nice: int = 0
+    max_memory_bytes: int | None = None
+    """The whole tree's resident memory; more ends the attempt with the reason ``memory``."""
+    max_log_bytes: int | None = None
+    """None: the setting ``log_cap``."""
+    progress_from: str | None = None
+    """A regular expression on the output whose groups tell the progress."""
+    on_success: str | None = None
+    """A shell line of the user's, run as a job of its own after this one."""
+    on_failure: str | None = None
 
     def argv(self) -> tuple[str, ...]:
         """The argument vector an attempt executes."""

@@ -209,7 +209,7 @@ class Gates:
         )
         if not waiting:
             return
-        totals = dict(self._database.rows("SELECT name, total FROM resources"))
+        totals: dict[str, int] = dict(self._database.rows("SELECT name, total FROM resources"))
         free = {name: len(self.free_indices(name, total)) for name, total in totals.items()}
         for (job_id,) in waiting:
             wanted = self._database.rows("SELECT name, amount FROM job_resources WHERE job_id=?", (job_id,))

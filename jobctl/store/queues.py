@@ -13,7 +13,10 @@ from jobctl.store.database import Database, translated
 from jobctl.store.events import Events
 from jobctl.store.tables import QueueTable
 
-_COLUMNS = "q.name, q.concurrency, q.paused_at IS NOT NULL, q.draining, q.rate_count, q.rate_seconds, q.tokens, q.tokens_at"
+_COLUMNS = (
+    "q.name, q.concurrency, q.paused_at IS NOT NULL, q.draining, q.rate_count, q.rate_seconds,"
+    " q.tokens, q.tokens_at"
+)
 
 
 class Queues:
