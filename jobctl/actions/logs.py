@@ -75,13 +75,17 @@ def read_log(store: Store, job: Job, request: LogRequest) -> Iterator[LogEvent]:
     """
     attempt = job.attempt if request.attempt is None else request.attempt
     if request.attempt is not None and not 1 <= attempt <= job.attempt:
-        had = f"it had {job.attempt}" if job.attempt else "it has not started yet"
-        raise NotFoundError(f"job {job.id} has no attempt", attempt, had, "E_NO_ATTEMPT")
+        raise _no_attempt(job, attempt)
     if attempt:
         yield LogBegins(job.id, attempt)
         for stream, path in log_paths(store.home, job, attempt, request.stream).items():
             yield from _read_file(LogPiece(job.id, attempt, stream, b""), path, request.tail)
     yield LogEnds(job.id, attempt)
+
+
+def _no_attempt(job: Job, attempt: int) -> NotFoundError:
+    had = f"it had {job.attempt}" if job.attempt else "it has not started yet"
+    return NotFoundError(f"job {job.id} has no attempt", attempt, had, "E_NO_ATTEMPT")
 
 
 def _read_file(like: LogPiece, path: str, tail: int | None) -> Iterator[LogPiece]:
@@ -93,14 +97,18 @@ def _read_file(like: LogPiece, path: str, tail: int | None) -> Iterator[LogPiece
 
 
 def follow_logs(
-    store: Store, ids: Sequence[JobId], request: LogRequest, watch: ChangeWatch | None = None
+    store: Store, jobs: Sequence[Job], request: LogRequest, watch: ChangeWatch | None = None
 ) -> Iterator[LogEvent]:
     """What the jobs write, until the last of them has ended; a queued one is waited for, a retry goes on.
 
+    An attempt that began since ``jobs`` were read is followed from its first line, however late this is called.
     Yields ``LogPause`` whenever all is given and something is still going on, then sleeps 20 ms.
+
+    Raises:
+        NotFoundError: the job ended without the attempt asked for.
     """
     watch = watch or ChangeWatch(store)
-    followed = {job_id: _Followed(store, job_id, request) for job_id in ids}
+    followed = {job.id: _Followed(store, job, request) for job in jobs}
     try:
         while followed:
             changed = watch.changed()
@@ -122,11 +130,11 @@ def follow_logs(
 class _Followed:
     """One job whose output is followed from attempt to attempt."""
 
-    def __init__(self, store: Store, job_id: JobId, request: LogRequest) -> None:
-        self._store, self._id, self._request = store, job_id, request
+    def __init__(self, store: Store, job: Job, request: LogRequest) -> None:
+        self._store, self._id, self._request = store, job.id, request
+        self._seen = job.attempt
         self._follower: LogFollower | None = None
         self._job: Job | None = None
-        self._last = 0
         self.attempt = 0
         self.over = False
 
@@ -145,16 +153,20 @@ class _Followed:
         newest = self._request.attempt or job.attempt
         if newest != self.attempt and newest <= job.attempt:
             yield from self._begin(job, newest)
+        if job.status.is_terminal and newest > job.attempt:
+            raise _no_attempt(job, newest)
         self.over = job.status.is_terminal or (self._request.attempt or job.attempt) < job.attempt
         if self.over:
             self.close()
 
     def _begin(self, job: Job, newest: int) -> Iterator[LogEvent]:
-        """All attempts since the one followed, in turn; of the first one seen only the tail asked for."""
-        first = newest if not self.attempt or newest < self.attempt else self.attempt + 1
+        """All attempts since the one followed, in turn; only one that was there before us is cut to its tail."""
+        first = self.attempt + 1 if self.attempt else max(1, self._seen)
+        if self._request.attempt is not None or newest < first:
+            first = newest
         for attempt in range(first, newest + 1):
             self.close()
-            tail = self._request.tail if not self.attempt else None
+            tail = self._request.tail if attempt <= self._seen and not self.attempt else None
             paths = log_paths(self._store.home, job, attempt, self._request.stream)
             offsets = (
                 {} if tail is None else {stream: tail_offset(path, tail) for stream, path in paths.items()}

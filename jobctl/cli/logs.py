@@ -91,7 +91,7 @@ def logs(
             return
         if not all(job.status.is_terminal for job in jobs):
             note_without_supervisor(call)
-        for event in follow_logs(store, [job.id for job in jobs], request):
+        for event in follow_logs(store, jobs, request):
             printer.take(event)
 
 

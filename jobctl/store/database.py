@@ -59,6 +59,8 @@ class Database:
         self.peewee = APSWDatabase(path, timeout=timeout_seconds, autoconnect=False, flags=flags)
         with translated(path):
             self.peewee.connect()
+            # Until it is known as ours: the last to close a foreign database would empty its WAL into it.
+            self._checkpoint_on_close(False)
         self._cursor = self.peewee.connection().cursor()
 
     def configure(self) -> None:
@@ -67,11 +69,15 @@ class Database:
         Raises:
             UnusableError: SQLite did not take one of them.
         """
+        self._checkpoint_on_close(True)
         for name, value in _CONNECTION_PRAGMAS.items():
             self.rows(f"PRAGMA {name} = {value}")
             got = self.row(f"PRAGMA {name}")
             if got is None or got[0] != value:
                 raise UnusableError(f"SQLite refused the setting {name}={value}", got, "run: jobctl db info")
+
+    def _checkpoint_on_close(self, wanted: bool) -> None:
+        self.peewee.connection().config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not wanted)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of one statement, fetched at once."""
@@ -161,13 +167,18 @@ def translated(path: str) -> Iterator[None]:
             f"reading or writing the store failed ({error})", path, "check the disk"
         ) from error
     except (OperationalError, DatabaseError, InterfaceError) as error:
-        if isinstance(error.__cause__, apsw.Error):
+        original = getattr(error, "orig", None)  # Peewee raises inside __exit__: no __cause__
+        if isinstance(original, apsw.Error):
             with translated(path):
-                raise error.__cause__ from error
+                raise original from error
         raise
 
 
 _DAMAGED_HINT = "the file was left untouched; move it away or restore a backup"
+
+
+_SMALLEST_BYTES = 512
+"""SQLite's smallest page. What is shorter it takes for an empty database and overwrites."""
 
 
 def check_file(path: str) -> bool:
@@ -187,6 +198,8 @@ def check_file(path: str) -> bool:
         raise UnusableError("the store is not a regular file", path, "move it away")
     if found.st_nlink > 1:
         raise UnusableError(f"the store has {found.st_nlink} names; SQLite forbids that", path, "remove one")
+    if 0 < found.st_size < _SMALLEST_BYTES:
+        raise StoreDamagedError("the store is damaged or no database", path, _DAMAGED_HINT)
     for name in (path, f"{path}-wal", f"{path}-shm"):
         _check_owner(name)
     return found.st_size > 0

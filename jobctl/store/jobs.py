@@ -126,7 +126,7 @@ class Jobs:
     def next_due(self) -> int | None:
         """The earliest instant at which a waiting job becomes eligible."""
         found = self._database.value(
-            "SELECT min(eligible_at) FROM jobs WHERE state='created' AND reason IN('time','retry')"
+            "SELECT min(eligible_at) FROM jobs INDEXED BY jobs_due WHERE state='created' AND reason IN('time','retry')"
         )
         return None if found is None else int(found)
 

@@ -114,7 +114,7 @@ class Transitions:
     def promote_due(self, now: int) -> int:
         """Jobs whose time has come are queued; returns how many."""
         moved = self._database.rows(
-            "UPDATE jobs SET state='queued', reason=NULL, queued_at=? WHERE state='created'"
+            "UPDATE jobs INDEXED BY jobs_due SET state='queued', reason=NULL, queued_at=? WHERE state='created'"
             " AND reason IN('time','retry') AND eligible_at<=? RETURNING id",
             (now, now),
         )

@@ -248,7 +248,7 @@ class Supervisor:
                 claims, more = self._claim(now, wish)
         except (StoreBusyError, StoreFullError):
             # The facts wait for the next turn; time-outs, kills and log tailing go on.
-            self._busy = True
+            self._busy = self._dirty = True
             return
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False

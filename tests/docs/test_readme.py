@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import fields
-
-import pytest
+from pathlib import Path
 
 from jobctl import errors
+from jobctl.actions.requests import JobRequest
+from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, settings_of
@@ -20,7 +21,7 @@ from tests.docs import readme
 
 def _error_classes() -> dict[str, int]:
     """The exit codes of the documented errors, without those that only refine another."""
-    found = [errors.JobctlError, *errors.JobctlError.__subclasses__()]
+    found: list[type[errors.JobctlError]] = [errors.JobctlError, *errors.JobctlError.__subclasses__()]
     return {error.__name__: error.exit_code for error in found if error.__module__ == "jobctl.errors"}
 
 
@@ -54,14 +55,9 @@ def test_the_variables_of_a_job_are_listed() -> None:
     assert listed == given | {"JOBCTL_RUN"}
 
 
-def test_the_keys_of_a_job_are_listed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from jobctl.actions.jobs import submit
-    from jobctl.actions.requests import JobRequest
-    from jobctl.actions.submissions import SubmissionBuilder, caller_context
-
-    path = tmp_path_factory.mktemp("keys")
-    path.chmod(0o700)
-    home, clock = Home(str(path)), SystemClock()
+def test_the_keys_of_a_job_are_listed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    home, clock = Home(str(tmp_path)), SystemClock()
     with Store.open(home, clock, create=True) as store:
         builder = SubmissionBuilder(caller_context(home.path, clock.now_ms()), Settings(), store.queues.names)
         number = submit(store, [builder.build(JobRequest(command=("true",)))], clock)[0]

@@ -106,7 +106,11 @@ def test_a_log_is_followed_from_the_queue_through_a_retry_to_the_end(history: Hi
         lambda: history.start(job_id),
         _all(lambda: history.write(job_id, b"two\n"), lambda: history.end(job_id)),
     )
-    found = [event for event in follow_logs(reader, [job_id], LogRequest(), watch) if not _is_pause(event)]
+    found = [
+        event
+        for event in follow_logs(reader, [_get(reader, job_id)], LogRequest(), watch)
+        if not _is_pause(event)
+    ]
     assert found == [
         LogBegins(job_id, 1),
         LogPiece(job_id, 1, "output", b"one\n"),
@@ -115,6 +119,21 @@ def test_a_log_is_followed_from_the_queue_through_a_retry_to_the_end(history: Hi
         LogPiece(job_id, 2, "output", b"two\n"),
         LogEnds(job_id, 2),
     ]
+
+
+def test_attempts_that_came_and_went_before_the_first_look_are_shown_whole(
+    history: History, reader: Store
+) -> None:
+    job_id = history.submit(attempts=2)
+    job = _get(reader, job_id)
+    history.start(job_id)
+    history.write(job_id, b"one\n1\n")
+    history.end(job_id, 1, again=True)
+    history.start(job_id)
+    history.write(job_id, b"two\n2\n")
+    history.end(job_id)
+    found = list(follow_logs(reader, [job], LogRequest(tail=1)))
+    assert b"".join(event.data for event in found if isinstance(event, LogPiece)) == b"one\n1\ntwo\n2\n"
 
 
 def test_following_attempt_one_ends_when_attempt_two_begins(history: History, reader: Store) -> None:
@@ -129,7 +148,7 @@ def test_following_attempt_one_ends_when_attempt_two_begins(history: History, re
             lambda: history.write(job_id, b"two\n"),
         ),
     )
-    found = list(follow_logs(reader, [job_id], LogRequest(attempt=1), watch))
+    found = list(follow_logs(reader, [_get(reader, job_id)], LogRequest(attempt=1), watch))
     assert b"".join(event.data for event in found if isinstance(event, LogPiece)) == b"one\n"
 
 
@@ -146,7 +165,7 @@ def test_the_tail_holds_for_the_attempt_first_seen_only(history: History, reader
         ),
         lambda: history.end(job_id),
     )
-    found = list(follow_logs(reader, [job_id], LogRequest(tail=1), watch))
+    found = list(follow_logs(reader, [_get(reader, job_id)], LogRequest(tail=1), watch))
     assert b"".join(event.data for event in found if isinstance(event, LogPiece)) == b"b\nc\nd\n"
 
 
@@ -159,7 +178,7 @@ def test_a_job_cancelled_in_the_queue_ends_the_following(history: History, reade
 
     found = [
         event
-        for event in follow_logs(reader, [job_id], LogRequest(), _script(reader, cancel))
+        for event in follow_logs(reader, [_get(reader, job_id)], LogRequest(), _script(reader, cancel))
         if not _is_pause(event)
     ]
     assert found == [LogEnds(job_id, 0)]
@@ -184,6 +203,12 @@ def test_a_split_log_is_read_stdout_first_and_one_stream_alone_on_request(
 
     assert read("both") == [b"out\n", b"err\n"]
     assert read("stderr") == [b"err\n"]
+
+
+def test_following_an_attempt_that_will_never_be_is_not_found(history: History, reader: Store) -> None:
+    job = _get(reader, history.run())
+    with pytest.raises(NotFoundError, match="job 1 has no attempt: '2'"):
+        list(follow_logs(reader, [job], LogRequest(attempt=2)))
 
 
 @pytest.mark.parametrize("attempt", [2, 99])
