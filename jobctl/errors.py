@@ -2,6 +2,7 @@
 
     JobctlError                       70  a bug, if nothing more exact is raised
     ├── BadInputError                  2  bad input, nothing changed
+    │   └── BadFileError               2  the same of a file, with every problem in it
     ├── NotFoundError                  3  no such job, queue, schedule, daemon, workflow
     ├── StateConflictError             4  refused in the present state
     ├── UnusableError                  5  the store or the system is unusable
@@ -54,6 +55,30 @@ class BadInputError(JobctlError):
 
     exit_code = 2
     default_code = "E_BAD_INPUT"
+
+
+class BadFileError(BadInputError):
+    """A file says what it must not; the message tells the first problem.
+
+    Args:
+        what, value, hint, code: as in ``JobctlError``.
+        details: every problem for people, a line each, with source line and caret.
+        problems: every problem for programs.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        value: object = None,
+        hint: str = "",
+        code: str = "",
+        *,
+        details: tuple[str, ...] = (),
+        problems: tuple[dict[str, object], ...] = (),
+    ) -> None:
+        super().__init__(what, value, hint, code)
+        self.details = details
+        self.problems = problems
 
 
 class NotFoundError(JobctlError):

@@ -1,67 +1,41 @@
-"""Settings: defaults < environment < flags, one frozen object; and which home a call is about."""
+"""Settings: defaults < file < environment < flags, one frozen object; and which home a call is about."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+from typing import Any
 
 from jobctl.errors import BadInputError, UnusableError
-from jobctl.model.durations import parse_duration
 from jobctl.model.homes import Home
-from jobctl.model.names import parse_whole
-from jobctl.model.sizes import parse_size
+from jobctl.model.settings import Settings
+
+__all__ = ["Settings", "resolve_home", "settings_of"]
 
 PROJECT_FILE = "jobctl.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What holds where a job does not say otherwise (DESIGN section 5, "Defaults")."""
-
-    default_attempts: int = 1
-    default_timeout: float = 0.0
-    """Seconds; 0 means none."""
-    default_priority: int = 5
-    default_grace: float = 10.0
-    default_retry_delay: float = 5.0
-    default_backoff: float = 2.0
-    default_max_delay: float = 3600.0
-    progress_interval: float = 0.25
-    """Seconds between two looks at what running jobs report."""
-    idle_interval: float = 1.0
-    """Seconds an idle supervisor sleeps at most; wake-ups do not depend on it."""
-    log_cap: int = 1 << 30
-    """Bytes of output kept an attempt."""
-
-
-_SIZES = {"log_cap"}
-_WHOLE = {"default_attempts": (1, 1000), "default_priority": (1, 10)}
 _VARIABLES = {f"JOBCTL_{field.name.upper()}": field.name for field in fields(Settings)}
 
 
-def settings_of(environment: Mapping[str, str]) -> Settings:
-    """The defaults with what ``JOBCTL_<SETTING>`` variables say instead: ``JOBCTL_DEFAULT_TIMEOUT=5m``.
+def settings_of(environment: Mapping[str, str], base: Settings | None = None) -> Settings:
+    """``base`` (else the defaults) with what ``JOBCTL_<SETTING>`` variables say instead: ``JOBCTL_DEFAULT_TIMEOUT=5m``.
 
     Raises:
         BadInputError: a variable's value does not fit its setting.
     """
-    changes: dict[str, object] = {}
-    for variable, name in _VARIABLES.items():
-        if text := environment.get(variable):
-            changes[name] = _setting(name, text, variable)
-    return replace(Settings(), **changes) if changes else Settings()  # type: ignore[arg-type]
+    settings = Settings() if base is None else base
+    given = {name: text for variable, name in _VARIABLES.items() if (text := environment.get(variable))}
+    if not given:
+        return settings
+    from jobctl.model.setting_fields import SETTINGS  # only who sets one pays for it
 
-
-def _setting(name: str, text: str, variable: str) -> object:
-    if name in _WHOLE:
-        return parse_whole(text, variable, *_WHOLE[name])
-    if name in _SIZES:
-        return parse_size(text)
-    if name == "default_backoff":
-        return float(parse_duration(text, variable))
-    return parse_duration(text, variable, allow_zero=name == "default_timeout")
+    changes: dict[str, Any] = {
+        name: SETTINGS[name].kind.parse(text, f"JOBCTL_{name.upper()}") for name, text in given.items()
+    }
+    return replace(settings, **changes)
 
 
 def resolve_home(flag: str | None, environment: Mapping[str, str], cwd: str) -> Home:

@@ -1,4 +1,4 @@
-"""What a caller may ask for about stored jobs: cancel, retry, hold, release."""
+"""What a caller may ask for about stored jobs: cancel, retry, hold, release, pause, resume."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from jobctl.actions.batches import settle
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
@@ -16,6 +17,7 @@ from jobctl.store import Store
 from jobctl.store.jobs import Selected
 
 WAITING = (JobStatus.CREATED, JobStatus.QUEUED)
+RUNNING = (JobStatus.RUNNING,)
 ACTIVE = (*WAITING, JobStatus.RUNNING)
 ENDED = tuple(status for status in JobStatus if status in TERMINAL)
 LONGEST_REASON = 500
@@ -30,6 +32,8 @@ class Action(StrEnum):
     RETRIED = "retried"
     HELD = "held"
     RELEASED = "released"
+    PAUSING = "pausing"
+    RESUMING = "resuming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def cancel(
 def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     """Ended jobs are queued again under the same id, with a fresh attempt budget.
 
+    Of a batch those items are that did not complete.
+
     Raises:
         NotFoundError: a job named outright does not exist.
         StateConflictError: a job named outright has not ended.
@@ -76,11 +82,20 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     now = clock.now_ms()
 
     def change(jobs: Iterable[Selected]) -> list[Done]:
-        return [
-            Done(job.id, JobStatus.QUEUED, Action.RETRIED)
-            for job in jobs
-            if store.transitions.retry(job.id, now)
-        ]
+        retried = []
+        for job in jobs:
+            if store.batches.get(job.id) is not None:
+                if store.batches.retry(job.id, now, failed_only=False):
+                    retried.append(job.id)
+                elif job.outright:
+                    raise StateConflictError(
+                        "every item of the batch completed", job.id, "retry an item by its id"
+                    )
+            elif store.transitions.retry(job.id, now):
+                retried.append(job.id)
+        settle(store, now)
+        statuses = store.jobs.statuses(retried)
+        return [Done(job_id, statuses[job_id], Action.RETRIED) for job_id in retried]
 
     return _apply(store, selector, ENDED, "retry", change)
 
@@ -127,6 +142,43 @@ def release(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     return _apply(store, selector, WAITING, "release", change)
 
 
+def pause(store: Store, selector: Selector, clock: Clock) -> list[Done]:
+    """The processes of running jobs will be stopped, and with them the clock of the time-out.
+
+    Of a batch its running items are. Pausing a paused one changes nothing.
+
+    Raises:
+        NotFoundError: a job named outright does not exist.
+        StateConflictError: a job named outright does not run.
+    """
+    return _apply(store, selector, RUNNING, "pause", lambda jobs: _pause(store, clock, jobs, True))
+
+
+def resume(store: Store, selector: Selector, clock: Clock) -> list[Done]:
+    """The processes of paused jobs will go on, with the time they had left.
+
+    Raises:
+        NotFoundError: a job named outright does not exist.
+        StateConflictError: a job named outright does not run, or is not paused.
+    """
+    return _apply(store, selector, RUNNING, "resume", lambda jobs: _pause(store, clock, jobs, False))
+
+
+def _pause(store: Store, clock: Clock, jobs: Iterable[Selected], paused: bool) -> list[Done]:
+    now, action = clock.now_ms(), Action.PAUSING if paused else Action.RESUMING
+    done: dict[JobId, Done] = {}
+    for job in jobs:
+        wanted = [job.id] if store.jobs.has_process(job.id) else store.jobs.descendants(job.id)
+        changed = [job_id for job_id in wanted if store.transitions.request_pause(job_id, paused, now)]
+        if job.outright and not changed:
+            if not paused:
+                hint = "see: jobctl explain" if job.reason is None else f"its reason is: {job.reason}"
+                raise StateConflictError("cannot resume a job that is not paused", job.id, hint)
+            changed = [job.id]
+        done |= {job_id: Done(job_id, JobStatus.RUNNING, action) for job_id in changed}
+    return [done[job_id] for job_id in sorted(done)]
+
+
 def count_active(store: Store, selector: Selector) -> int:
     """How many jobs that have not ended ``selector`` names; without their children."""
     return sum(job.status in ACTIVE for job in store.jobs.select(selector, ACTIVE))
@@ -161,8 +213,13 @@ class _Cancelling:
     def all(self, jobs: Iterable[Selected]) -> list[Done]:
         for job in jobs:
             self._cancel(job.id)
-            for child in self._store.jobs.descendants(job.id):
+            for child in self._store.jobs.open_descendants(job.id):
                 self._cancel(child)
+        settle(self._store, self._now)
+        statuses = self._store.jobs.statuses(self._done)
+        for job_id, status in statuses.items():
+            if status is JobStatus.CANCELLED:  # a batch whose last items were cancelled by this
+                self._done[job_id] = Done(job_id, status, Action.CANCELLED)
         return [self._done[job_id] for job_id in sorted(self._done)]
 
     def _cancel(self, job_id: JobId) -> None:
@@ -189,10 +246,10 @@ def _apply(
     """What ``selector`` names in one of ``statuses`` was changed in one transaction, or nothing was."""
     with store.write():
         selected = store.jobs.select(selector, statuses)
-        _check_known(selector, selected)
+        check_known(selector, selected)
         for job in selected:
             if job.outright and job.status not in statuses:
-                hint = f"it must be {', '.join(statuses[:-1])} or {statuses[-1]}"
+                hint = "it must be " + " or ".join(filter(None, (", ".join(statuses[:-1]), statuses[-1])))
                 raise StateConflictError(f"cannot {verb} a {job.status.value} job", job.id, hint)
         done = change([job for job in selected if job.status in statuses])
     if done:
@@ -200,7 +257,12 @@ def _apply(
     return done
 
 
-def _check_known(selector: Selector, selected: Iterable[Selected]) -> None:
+def check_known(selector: Selector, selected: Iterable[Selected]) -> None:
+    """What the selector names outright exists.
+
+    Raises:
+        NotFoundError: it does not.
+    """
     found = {job.id for job in selected}
     for part in selector.parts:
         if part.kind is SelectorKind.IDS and part.first == part.last and part.first not in found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from jobctl.actions.changes import ChangeWatch
 from jobctl.errors import NotFoundError
+from jobctl.executors.holes import dropped_bytes
 from jobctl.executors.logs import LogFollower, tail_offset
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
@@ -237,6 +238,12 @@ def _character_boundary(data: bytes) -> int:
         length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
         return end - back if length > back else end
     return end
+
+
+def log_sizes(home: Home, job: Job) -> tuple[int, int]:
+    """``(written, dropped)`` bytes of the newest attempt's output; what is dropped, the log limit cut out."""
+    sizes = [dropped_bytes(path) for path in log_paths(home, job, job.attempt).values()]
+    return sum(size for size, _ in sizes), sum(dropped for _, dropped in sizes)
 
 
 def log_exists(home: Home, job: Job, attempt: int) -> bool:

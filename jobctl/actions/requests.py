@@ -50,6 +50,19 @@ class JobRequest:
     on_crash: str | None = None
     keep_children: bool = False
     detach: bool = False
+    after: tuple[str, ...] = ()
+    after_any: tuple[str, ...] = ()
+    after_failed: tuple[str, ...] = ()
+    unique: str | None = None
+    on_duplicate: str | None = None
+    lock: str | None = None
+    resources: Mapping[str, str] = field(default_factory=dict)
+    max_memory: str | None = None
+    max_log: str | None = None
+    nice: str | None = None
+    progress_from: str | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
 
 
 class NumberedRequest(NamedTuple):
@@ -161,6 +174,23 @@ def _variables(value: object, key: str) -> dict[str, str]:
     return value
 
 
+def _selectors(value: object, key: str) -> tuple[str, ...]:
+    """One selector, an id or a text, or a list of them."""
+    found = value if isinstance(value, list) else [value]
+    texts = []
+    for item in found:
+        if isinstance(item, bool) or not isinstance(item, int | str):
+            raise _wrong_type(value, key, "an id, a selector or a list of them")
+        texts.append(str(item))
+    return tuple(texts)
+
+
+def _amounts(value: object, key: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _wrong_type(value, key, 'an object such as {"gpu": 1}')
+    return {name: _number(amount, key) for name, amount in value.items()}
+
+
 def _anything(value: object, key: str) -> object:
     if isinstance(value, str | list | dict) and len(canonical_json(value)) > LARGEST_DOCUMENT:
         raise BadInputError(f"{key} above 1 MiB", hint="pass a path instead", code="E_JSON")
@@ -198,6 +228,19 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
     "on_crash": ("on_crash", _text),
     "keep_children": ("keep_children", _flag),
     "detach": ("detach", _flag),
+    "after": ("after", _selectors),
+    "after_any": ("after_any", _selectors),
+    "after_failed": ("after_failed", _selectors),
+    "unique": ("unique", _text),
+    "on_duplicate": ("on_duplicate", _text),
+    "lock": ("lock", _text),
+    "resources": ("resources", _amounts),
+    "max_memory": ("max_memory", _number),
+    "max_log": ("max_log", _number),
+    "nice": ("nice", _number),
+    "progress_from": ("progress_from", _text),
+    "on_success": ("on_success", _text),
+    "on_failure": ("on_failure", _text),
 }
 """JSON key → (field of ``JobRequest``, how its value is read)."""
 

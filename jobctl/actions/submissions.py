@@ -13,12 +13,15 @@ from jobctl.actions.requests import JobRequest
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
+from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.durations import parse_duration
-from jobctl.model.environments import is_secret_name, parse_env_file, split_environment
+from jobctl.model.environments import matching_names, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
-from jobctl.model.names import check_name, check_priority, check_queue_name, check_tag, parse_whole
+from jobctl.model.names import check_key, check_name, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
-from jobctl.model.specs import JobSpec, OnCrash, RetryPolicy, Submission
+from jobctl.model.selectors import Selector, SelectorKind, parse_selector
+from jobctl.model.sizes import parse_size
+from jobctl.model.specs import JobSpec, OnCrash, OnDuplicate, RetryPolicy, Submission
 from jobctl.model.states import JobId, LifeId
 from jobctl.settings import Settings
 from jobctl.store import Store
@@ -26,6 +29,7 @@ from jobctl.store.submissions import Stored
 
 MOST_ATTEMPTS = 1000
 LARGEST_BACKOFF = 100.0
+MOST_OF_A_RESOURCE = 100_000
 LARGEST_ENV_FILE = 1 << 20
 
 _BACKOFF = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
@@ -83,14 +87,21 @@ class SubmissionBuilder:
         caller: where the requests come from.
         settings: what holds where a request does not say otherwise.
         queues: gives the names of the queues there are; asked only if a request names one.
+        find: gives the ids that a selector stands for as something to wait for; see ``needed_jobs``.
     """
 
     def __init__(
-        self, caller: CallerContext, settings: Settings, queues: Callable[[], Collection[str]]
+        self,
+        caller: CallerContext,
+        settings: Settings,
+        queues: Callable[[], Collection[str]],
+        find: Callable[[str], Sequence[JobId]] | None = None,
     ) -> None:
         self._caller = caller
         self._settings = settings
         self._find_queues = queues
+        self._find_jobs = find
+        self._found: dict[str, Sequence[JobId]] = {}
         self._parent = caller.job_id
         self._directories: dict[str, str] = {}
         self._inputs: dict[str, str] = {}
@@ -124,7 +135,36 @@ class SubmissionBuilder:
             submitted_by=None if self._parent is None else f"job:{self._parent}",
             hold=request.hold,
             eligible_at=eligible_at,
+            after=self._after(request),
+            unique_key=None if request.unique is None else check_key(request.unique, "unique key"),
+            on_duplicate=_on_duplicate(request),
+            lock_key=None if request.lock is None else check_key(request.lock, "lock key"),
+            resources={
+                name: parse_whole(amount, f"amount of {name}", 1, MOST_OF_A_RESOURCE)
+                for name, amount in request.resources.items()
+            },
         )
+
+    def _after(self, request: JobRequest) -> tuple[Dependency, ...]:
+        needs = {
+            Dependency(job_id, condition): None
+            for condition, texts in (
+                (Condition.SUCCESS, request.after),
+                (Condition.ANY, request.after_any),
+                (Condition.FAILURE, request.after_failed),
+            )
+            for text in texts
+            for job_id in self._needed(text)
+        }
+        return tuple(needs)
+
+    def _needed(self, selector: str) -> Sequence[JobId]:
+        if selector not in self._found:
+            if self._find_jobs is None:
+                parse_selector(selector)
+                raise NotFoundError("no such job", selector, "nothing was submitted yet")
+            self._found[selector] = self._find_jobs(selector)
+        return self._found[selector]
 
     def _spec(self, request: JobRequest, secret: tuple[str, ...]) -> JobSpec:
         _check_command(request)
@@ -140,10 +180,18 @@ class SubmissionBuilder:
             stdin=self._input(request.stdin),
             split_output=request.split_output,
             keep_children=request.keep_children,
-            on_crash=_on_crash(request.on_crash),
+            on_crash=settings.default_on_crash if request.on_crash is None else _on_crash(request.on_crash),
             timeout_seconds=_seconds(request.timeout, "timeout", settings.default_timeout) or None,
             grace_seconds=_seconds(request.grace, "grace", settings.default_grace, allow_zero=True),
             retry=self._retry(request),
+            nice=0 if request.nice is None else parse_nice(request.nice),
+            max_memory_bytes=None
+            if request.max_memory is None
+            else parse_size(request.max_memory, "max memory"),
+            max_log_bytes=None if request.max_log is None else parse_size(request.max_log, "max log"),
+            progress_from=None if request.progress_from is None else _pattern(request.progress_from),
+            on_success=_hook(request.on_success, "on-success"),
+            on_failure=_hook(request.on_failure, "on-failure"),
         )
 
     def _retry(self, request: JobRequest) -> RetryPolicy:
@@ -195,8 +243,11 @@ class SubmissionBuilder:
                 _check_variable_name(name)
             named = set(request.secret_env)
             inherited = {} if request.clean_env else self._caller.environment
-            kept, left_out = split_environment(inherited, secret=request.secret_env)
-            self.left_out |= set(left_out) - named
+            settings = self._settings
+            secret = (*request.secret_env, *settings.secret_env)
+            kept, left_out = split_environment(inherited, settings.pass_env, secret=secret)
+            # Who has named them, here or in the settings, need not be told.
+            self.left_out |= set(left_out) - named - set(matching_names(left_out, settings.secret_env))
             self._environments[key] = kept, tuple(sorted(named | set(left_out)))
         return self._environments[key]
 
@@ -205,7 +256,7 @@ class SubmissionBuilder:
         if request.env_file is not None:
             given = self._env_file(request.env_file) | given
         for name in given:
-            if is_secret_name(name):
+            if split_environment({name: ""}, self._settings.pass_env, secret=self._settings.secret_env)[1]:
                 hint = f"use --secret-env {_shown_name(name)} and put the value into secrets.env of the home"
                 raise BadInputError("secret values are not stored", name, hint, "E_SECRET")
         if cwd != self._caller.cwd and not request.clean_env:
@@ -340,13 +391,47 @@ def _exit_codes(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({parse_whole(code, "exit code", 0, 255) for code in text.split(",")}))
 
 
-def _on_crash(text: str | None) -> OnCrash:
-    if text is None:
-        return OnCrash.RETRY
+def _on_crash(text: str) -> OnCrash:
     try:
         return OnCrash(text)
     except ValueError:
         raise BadInputError("bad on-crash", text, "give retry or fail", "E_FIELD") from None
+
+
+def _on_duplicate(request: JobRequest) -> OnDuplicate:
+    if request.on_duplicate is None:
+        return OnDuplicate.RETURN
+    if request.unique is None:
+        raise BadInputError("on-duplicate without unique", hint="give --unique KEY too", code="E_USAGE")
+    try:
+        return OnDuplicate(request.on_duplicate)
+    except ValueError:
+        hint = "give return, reject or replace"
+        raise BadInputError("bad on-duplicate", request.on_duplicate, hint, "E_FIELD") from None
+
+
+def parse_nice(text: str) -> int:
+    """The niceness that ``text`` writes: 0 to 19, below 0 only as root.
+
+    Raises:
+        BadInputError: ``E_NUMBER``.
+    """
+    return parse_whole(text, "nice", -20 if os.geteuid() == 0 else 0, 19)
+
+
+def _pattern(text: str) -> str:
+    from jobctl.model.progress_patterns import parse_progress_pattern  # few jobs have one
+
+    return parse_progress_pattern(text).text
+
+
+def _hook(line: str | None, what: str) -> str | None:
+    if line is None:
+        return None
+    if not line.strip():
+        raise BadInputError(f"the {what} line is empty", line, "give it a command", "E_COMMAND")
+    _check_nul(line)
+    return line
 
 
 def _check_variable_name(name: str) -> None:
@@ -386,6 +471,22 @@ def _check_readable(path: str, shown: str) -> None:
         raise BadInputError("cannot read the stdin file (Permission denied)", shown, code="E_FILE")
 
 
+def needed_jobs(store: Store, text: str) -> list[JobId]:
+    """The ids that ``--after text`` stands for; of a name only the newest job.
+
+    Raises:
+        BadInputError: it is no selector.
+        NotFoundError: a part of it matches nothing.
+    """
+    found: dict[JobId, None] = {}
+    for part in parse_selector(text).parts:
+        matches = [job.id for job in store.jobs.select(Selector((part,)))]
+        if not matches:
+            raise NotFoundError("no such job", str(part), "see: jobctl list --all")
+        found |= dict.fromkeys(matches[-1:] if part.kind is SelectorKind.NAME else matches)
+    return list(found)
+
+
 def submit(
     store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
 ) -> list[JobId]:
@@ -404,12 +505,18 @@ def store_jobs(
         BadInputError: more of a resource is asked for than there is.
     """
     with store.write():
-        _check_queues(store, submissions)
-        _check_needs(store, submissions)
-        _check_resources(store, submissions)
-        stored = store.submissions.submit(_with_known_parents(store, submissions), clock.now_ms(), life)
+        checked = check_submissions(store, submissions)
+        stored = store.submissions.submit(checked, clock.now_ms(), life)
     wake(store.home)
     return stored
+
+
+def check_submissions(store: Store, submissions: Sequence[Submission]) -> list[Submission]:
+    """``submissions``, proven to fit the store as it is in the open write transaction; see ``store_jobs``."""
+    _check_queues(store, submissions)
+    _check_needs(store, submissions)
+    _check_resources(store, submissions)
+    return _with_known_parents(store, submissions)
 
 
 def _check_queues(store: Store, submissions: Iterable[Submission]) -> None:

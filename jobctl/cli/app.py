@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from jobctl.cli.invocation import COMMAND_KEY, bind
 from jobctl.cli.verbs import ALIASES, GROUP_ALIASES, VERBS, Verb, VerbGroup
-from jobctl.errors import BadInputError, InterruptedByUserError, JobctlError, UnusableError
+from jobctl.errors import BadFileError, BadInputError, InterruptedByUserError, JobctlError, UnusableError
 
 UsageFault: Any = typer.BadParameter.__mro__[2]
 """The base of what Typer raises for a bad command line (its Click is vendored and not importable by name)."""
@@ -105,6 +105,32 @@ class LazyGroup(_ReadsTexts, TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+class VerbedGroup(LazyGroup):
+    """A group whose bare word is a verb too: ``jobctl batch -- CMD`` beside ``jobctl batch list``."""
+
+    own: VerbCommand
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters of the bare word's verb: help and completion show them."""
+        return self.own.get_params(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """A word of the group first: the group's; anything else: the verb's own."""
+        if args and (args[0] in self.entries or self.aliases.get(args[0]) in self.entries):
+            ctx._protected_args, ctx.args = args[:1], args[1:]
+            return args[1:]
+        ctx.allow_extra_args, ctx.allow_interspersed_args = False, True
+        return self.own.parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """What was parsed is done."""
+        return super().invoke(ctx) if ctx._protected_args else self.own.invoke(ctx)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """The help of the bare word's verb."""
+        self.own.format_help_text(ctx, formatter)
+
+
 def verb_command(word: str, verb: Verb) -> VerbCommand:
     """The parsed-options-to-function command of a verb."""
     function: Callable[..., int | None] = getattr(import_module(verb.module), verb.function)
@@ -128,7 +154,13 @@ def group_command(word: str, group: VerbGroup) -> LazyGroup:
         pass
 
     callback.__doc__ = group.summary
-    return _lazy_group(word, callback, dict(group.verbs), GROUP_ALIASES)
+    if group.own is None:
+        return _lazy_group(word, callback, dict(group.verbs), GROUP_ALIASES)
+    made = _lazy_group(word, callback, dict(group.verbs), GROUP_ALIASES, VerbedGroup)
+    if not isinstance(made, VerbedGroup):
+        raise AssertionError(f"Typer made no group of {word}")
+    made.own = verb_command(word, group.own)
+    return made
 
 
 def root() -> LazyGroup:
@@ -139,10 +171,14 @@ def root() -> LazyGroup:
 
 
 def _lazy_group(
-    word: str, callback: Callable[..., None], entries: dict[str, Verb | VerbGroup], aliases: dict[str, str]
+    word: str,
+    callback: Callable[..., None],
+    entries: dict[str, Verb | VerbGroup],
+    aliases: dict[str, str],
+    cls: type[LazyGroup] = LazyGroup,
 ) -> LazyGroup:
     app = typer.Typer(
-        name=word, cls=LazyGroup, add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS
+        name=word, cls=cls, add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
     app.callback(no_args_is_help=False)(callback)
     group = get_command(app)
@@ -222,9 +258,14 @@ def _report(error: JobctlError, options: Sequence[str], cause: BaseException | N
         if "--json" in options:
             import json
 
-            body = {"code": error.code, "message": str(error), "hint": error.hint or None}
+            body: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint or None}
+            if isinstance(error, BadFileError):
+                body["problems"] = error.problems
             print(json.dumps({"error": body}), flush=True)  # noqa: T201
         print(f"jobctl: error: {_one_line(str(error))} [{error.code}]", file=sys.stderr, flush=True)  # noqa: T201
+        if isinstance(error, BadFileError):
+            for line in error.details:
+                print(f"  {_one_line(line)}", file=sys.stderr, flush=True)  # noqa: T201
     except (OSError, ValueError):
         _abandon_stdout()
     return _exit_code(error, options)

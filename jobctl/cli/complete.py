@@ -49,6 +49,12 @@ def complete_jobs_waiting(ctx: Any, args: list[str], incomplete: str) -> list[Ca
     return _quietly(lambda: _selectors(ctx, incomplete, _WAITING, args))
 
 
+def complete_batches(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Ids of batches."""
+    del args
+    return _quietly(lambda: _batches(ctx, incomplete))
+
+
 def complete_queues(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
     """Names of queues."""
     del args
@@ -133,6 +139,14 @@ def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate
     return [(str(job.id), _about(job)) for job in jobs if str(job.id).startswith(prefix)][:MOST_IDS]
 
 
+def _batches(ctx: Any, prefix: str) -> list[Candidate]:
+    with _store(ctx) as store:
+        ids = [] if store is None else [batch.job_id for batch in store.batches.list(20 * MOST_IDS)]
+        shown = [job_id for job_id in ids if str(job_id).startswith(prefix)][:MOST_IDS]
+        jobs = [] if store is None else [store.jobs.get(job_id) for job_id in shown]
+    return [(str(job.id), _about(job)) for job in jobs if job is not None]
+
+
 def _about(job: Job) -> str:
     from jobctl.views.text import printable
 
@@ -149,6 +163,7 @@ def _words(states: tuple[JobStatus, ...]) -> list[Candidate]:
         ("name:", "by name"),
         ("tag:", "by tag"),
         ("queue:", "by queue"),
+        ("batch:", "items of a batch"),
         ("parent:", "children of a job"),
     ]
 

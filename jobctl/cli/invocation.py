@@ -8,14 +8,18 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from jobctl.clock import Clock, SystemClock
+from jobctl.configuration import read_configuration
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, resolve_home, settings_of
 from jobctl.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.model.configurations import Configuration
 
 COMMAND_KEY = "jobctl.command"
 _ROOT_KEY = "jobctl.root"
@@ -46,8 +50,13 @@ class Invocation:
 
     @property
     def settings(self) -> Settings:
-        """Defaults, then the environment."""
-        return settings_of(os.environ)
+        """Defaults, then ``jobctl.yaml``, then the environment."""
+        return self.settings_over(read_configuration(self.home()))
+
+    def settings_over(self, configuration: Configuration | None) -> Settings:
+        """Defaults, then what the configuration says, then the environment."""
+        base = Settings() if configuration is None else configuration.over(Settings())
+        return settings_of(os.environ, base)
 
     def home(self) -> Home:
         """The home this call is about."""

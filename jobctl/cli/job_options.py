@@ -1,6 +1,7 @@
 """The options that say what a job is: the same for every verb that makes jobs."""
 
 # No postponed annotations here: evaluating forty texts costs every submit 10 ms.
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -8,7 +9,8 @@ import typer
 
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import portable
-from jobctl.cli.complete import complete_names, complete_queues, complete_tags, complete_words
+from jobctl.cli.complete import complete_jobs, complete_names, complete_queues, complete_tags, complete_words
+from jobctl.errors import BadInputError
 from jobctl.model.documents import parse_json
 from jobctl.model.environments import merge_assignments
 
@@ -118,6 +120,66 @@ class JobOptions:
         False
     )
 
+    after: Annotated[
+        _Texts,
+        typer.Option(
+            "--after",
+            metavar="SEL",
+            help="Once these jobs have completed; repeatable.",
+            autocompletion=complete_jobs,
+        ),
+    ] = None
+    after_any: Annotated[
+        _Texts,
+        typer.Option(
+            "--after-any", metavar="SEL", help="Once these have ended, however.", autocompletion=complete_jobs
+        ),
+    ] = None
+    after_failed: Annotated[
+        _Texts,
+        typer.Option(
+            "--after-failed", metavar="SEL", help="Once these have failed.", autocompletion=complete_jobs
+        ),
+    ] = None
+    unique: Annotated[
+        _Text, typer.Option("--unique", metavar="KEY", help="At most one such job that has not ended.")
+    ] = None
+    on_duplicate: Annotated[
+        _Text,
+        typer.Option(
+            "--on-duplicate",
+            metavar="return|reject|replace",
+            help="When there is one; else return its id.",
+            autocompletion=complete_words("return", "reject", "replace"),
+        ),
+    ] = None
+    lock: Annotated[
+        _Text, typer.Option("--lock", metavar="KEY", help="Never beside another job with this key.")
+    ] = None
+    resources: Annotated[
+        _Texts,
+        typer.Option("--resource", metavar="NAME=N", help="Take so much of a resource; repeatable."),
+    ] = None
+    max_memory: Annotated[
+        _Text, typer.Option("--max-memory", metavar="SIZE", help="End it when its processes take more: 2G.")
+    ] = None
+    nice: Annotated[_Text, typer.Option("--nice", metavar="N", help="Its niceness: 0 to 19; else 0.")] = None
+    max_log: Annotated[
+        _Text, typer.Option("--max-log", metavar="SIZE", help="Keep so much output, head and tail; else 1G.")
+    ] = None
+    progress_from: Annotated[
+        _Text,
+        typer.Option("--progress-from", metavar="REGEX", help="Read progress off its output: '(\\d+)%'."),
+    ] = None
+    on_success: Annotated[
+        _Text,
+        typer.Option("--on-success", metavar="TEXT", help="A shell line run once it has completed."),
+    ] = None
+    on_failure: Annotated[
+        _Text,
+        typer.Option("--on-failure", metavar="TEXT", help="A shell line run once it failed or timed out."),
+    ] = None
+
     def request(self, command: tuple[str, ...] | None) -> JobRequest:
         """The request these options and what followed ``--`` make.
 
@@ -130,9 +192,23 @@ class JobOptions:
             if (value := getattr(self, option.name)) is not None
         }
         given["env"] = merge_assignments(given.get("env", ()))
+        given["resources"] = _amounts(given.get("resources", ()))
         if self.meta is not None:
             given["meta"] = parse_json(given["meta"], "meta")
         return JobRequest(command=_portable(command), **given)
+
+
+def _amounts(texts: Sequence[str]) -> dict[str, str]:
+    """The amount by name of each ``NAME=N``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, amount = text.partition("=")
+        if not equals or not name:
+            raise BadInputError("bad resource", text, "write it as gpu=1", "E_RESOURCE")
+        if name in found:
+            raise BadInputError("resource given twice", name, "give it once", "E_RESOURCE")
+        found[name] = amount
+    return found
 
 
 def _portable(value: Any) -> Any:

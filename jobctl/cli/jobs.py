@@ -1,4 +1,4 @@
-"""Verbs that change jobs: cancel, retry, hold, release."""
+"""Verbs that change jobs: cancel, retry, hold, release, pause, resume."""
 
 from __future__ import annotations
 
@@ -115,6 +115,30 @@ def release(call: Invocation, selectors: Waiting, quiet: Quiet = False) -> None:
       jobctl release all
     """
     _change(call, actions.release, selectors, quiet)
+
+
+def pause(call: Invocation, selectors: Active, quiet: Quiet = False) -> None:
+    """Stop the processes of running jobs until they are resumed; their time limit stops with them.
+
+    The whole process tree gets SIGSTOP. A paused job keeps its slot, memory and locks.
+
+    \b
+    Examples:
+      jobctl pause 12
+      jobctl pause queue:gpu
+    """
+    _change(call, actions.pause, selectors, quiet)
+
+
+def resume(call: Invocation, selectors: Active, quiet: Quiet = False) -> None:
+    """Let paused jobs go on, with the time they had left.
+
+    \b
+    Examples:
+      jobctl resume 12
+      jobctl resume all
+    """
+    _change(call, actions.resume, selectors, quiet)
 
 
 _Change = Callable[[Store, Selector, Clock], list[actions.Done]]

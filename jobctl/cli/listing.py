@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.logs import log_sizes
 from jobctl.actions.selections import one_job
 from jobctl.cli.complete import (
     complete_jobs,
@@ -20,13 +21,23 @@ from jobctl.cli.complete import (
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store, one_of, past_instant, statuses
 from jobctl.errors import BadInputError, NotFoundError
+from jobctl.model.durations import parse_duration
 from jobctl.model.events import Entity
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
 from jobctl.model.states import ACTIVE
 from jobctl.store import Store
-from jobctl.views.jobs import attempt_json, attempt_line, job_fields, job_json, jobs_plain
+from jobctl.views.jobs import (
+    attempt_json,
+    attempt_line,
+    hook_json,
+    hook_line,
+    job_fields,
+    job_json,
+    jobs_plain,
+    log_size_text,
+)
 from jobctl.views.text import printable
 
 ON_A_TERMINAL = 50
@@ -86,6 +97,10 @@ def list_(
         str | None, typer.Argument(metavar="SEL", help="Only these jobs.", autocompletion=complete_jobs)
     ] = None,
     narrowing: Narrowing = Narrowing(),
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    interval: Annotated[
+        str | None, typer.Option("--interval", metavar="D", help="With --watch, at most this often; else 1s.")
+    ] = None,
 ) -> None:
     """List jobs, newest first: the 50 newest on a terminal, all in a pipe or with --json.
 
@@ -94,8 +109,14 @@ def list_(
       jobctl list --active
       jobctl list --status failed --since 1d
       jobctl list tag:nightly --sort duration --json
+      jobctl list --active --watch
     """
     narrowed = _filter(call, selector, narrowing)
+    if interval is not None and not watch:
+        raise BadInputError("--interval without --watch", interval, "add --watch", "E_USAGE")
+    if watch:
+        _watch(call, narrowed, 1.0 if interval is None else parse_duration(interval, "interval"))
+        return
     store = existing_store(call)
     jobs = [] if store is None else _listed(store, narrowed)
     now = call.clock.now_ms()
@@ -111,6 +132,26 @@ def list_(
         call.print(jobs_plain(jobs, now))
 
 
+def _watch(call: Invocation, narrowed: JobFilter, seconds: float) -> None:
+    """The table stays up to date until Ctrl-C.
+
+    Raises:
+        BadInputError: nobody looks: no terminal, or ``--json``.
+    """
+    if call.json or not call.is_terminal:
+        hint = "for streams use: jobctl events --follow --json"
+        raise BadInputError("--watch needs a terminal", hint=hint, code="E_USAGE")
+    from jobctl.views.live_jobs import show_live
+
+    with call.store() as store:
+        show_live(
+            lambda: (_listed(store, narrowed)[:ON_A_TERMINAL], call.clock.now_ms()),
+            store.database.data_version,
+            seconds,
+            color=call.color,
+        )
+
+
 def _listed(store: Store, narrowed: JobFilter) -> list[Job]:
     for part in narrowed.selector.parts if narrowed.selector else ():
         if (
@@ -119,7 +160,8 @@ def _listed(store: Store, narrowed: JobFilter) -> list[Job]:
             and not store.jobs.select(Selector((part,)))
         ):
             raise NotFoundError("no such job", str(part), "see: jobctl list")
-    return store.jobs.list(narrowed)
+    jobs = store.jobs.list(narrowed)
+    return store.jobs.with_usual(jobs) if len(jobs) <= ON_A_TERMINAL else jobs
 
 
 def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilter:
@@ -170,16 +212,20 @@ def show(
       jobctl show last --json
     """
     with call.store() as store:
-        found = one_job(store, job)
+        [found] = store.jobs.with_usual([one_job(store, job)])
         attempts = store.attempts.of(found.id)
         events = store.events.about(Entity.JOB, found.id)
+        hooks = store.jobs.hooks_of(found.id)
     home, now = call.home(), call.clock.now_ms()
+    written, dropped = log_sizes(home, found)
     if call.json:
         from jobctl.views.events import event_json
 
         document = job_json(found, home, now)
+        document["log_bytes"], document["log_dropped_bytes"] = written, dropped
         document["attempts"] = [attempt_json(attempt, home, now) for attempt in attempts]
         document["events"] = [event_json(event) for event in events]
+        document["hooks"] = [hook_json(hook) for hook in hooks]
         call.print_json(document)
         return
     from jobctl.views.events import event_line
@@ -187,6 +233,8 @@ def show(
     call.print(f"job {found.id}")
     for label, text in job_fields(found, home, now):
         call.print(f"  {label:<13} {text}")
+    if written:
+        call.print(f"  {'log size':<13} {log_size_text(written, dropped)}")
     for name, value in (("meta", found.meta), ("result", found.result)):
         if value is not None:
             call.print(f"  {name:<13} {_json_text(value)}")
@@ -198,6 +246,10 @@ def show(
         call.print("attempts")
         for attempt in attempts:
             call.print(f"  {attempt_line(attempt, now)}")
+    if hooks:
+        call.print("hooks")
+        for hook in hooks:
+            call.print(f"  {hook_line(hook)}")
     if events:
         call.print("events")
         for event in events[-20:]:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.batches import with_items
 from jobctl.actions.logs import (
     LineCutter,
     LogBegins,
@@ -97,7 +98,7 @@ def logs(
 
 def _jobs(store: Store, selector: str) -> list[Job]:
     found = [store.jobs.get(one.id) for one in selected_jobs(store, [selector])]
-    jobs = [job for job in found if job is not None]
+    jobs = with_items(store, [job for job in found if job is not None])
     if not jobs:
         raise NotFoundError("no job matches", selector, "see: jobctl list")
     return jobs

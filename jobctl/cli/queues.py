@@ -13,7 +13,7 @@ from jobctl.cli.complete import complete_queues
 from jobctl.cli.invocation import Invocation
 from jobctl.errors import BadInputError
 from jobctl.model.names import check_queue_name
-from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
+from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue, parse_rate
 from jobctl.store import Store
 from jobctl.views.queues import queue_json, queues_plain
 
@@ -21,6 +21,13 @@ NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new queue.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The queue.", autocompletion=complete_queues)]
 Concurrency = Annotated[
     str | None, typer.Option("--concurrency", metavar="N", help="How many of its jobs may run at once.")
+]
+
+RateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rate", metavar="N/TIME|none", help="At most so many starts in a time: 10/min, 2/s, 100/6h."
+    ),
 ]
 
 
@@ -42,34 +49,47 @@ def list_(call: Invocation) -> None:
         call.print(queues_plain(found))
 
 
-def add(call: Invocation, name: NewName, concurrency: Concurrency = None) -> None:
+def add(call: Invocation, name: NewName, concurrency: Concurrency = None, rate: RateOption = None) -> None:
     """Add a queue; jobs join it with --queue.
 
     \b
     Examples:
       jobctl queue add gpu --concurrency 1
+      jobctl queue add mail --rate 10/min
       jobctl submit --queue gpu -- python train.py
     """
     slots = DEFAULT_CONCURRENCY if concurrency is None else actions.parse_concurrency(concurrency)
+    limit = None if rate is None else parse_rate(rate)
     check_queue_name(name)
     with call.store(create=True) as store:
-        actions.add_queue(store, name, slots, call.clock)
+        actions.add_queue(store, name, slots, call.clock, limit)
         _report(call, store, name, "added")
 
 
-def set_(call: Invocation, name: Name, concurrency: Concurrency = None) -> None:
+def set_(call: Invocation, name: Name, concurrency: Concurrency = None, rate: RateOption = None) -> None:
     """Change a queue; what runs goes on even above a lower concurrency.
+
+    A rate counts starts, also across restarts of the supervisor; after a pause up to N may start at once.
 
     \b
     Examples:
       jobctl queue set default --concurrency 2
-      jobctl queue set gpu --concurrency 4 --json
+      jobctl queue set mail --rate 10/min
+      jobctl queue set mail --rate none --json
     """
-    if concurrency is None:
-        raise BadInputError("nothing to change", hint="give --concurrency N", code="E_USAGE")
-    slots = actions.parse_concurrency(concurrency)
+    if concurrency is None and rate is None:
+        raise BadInputError("nothing to change", hint="give --concurrency N or --rate N/TIME", code="E_USAGE")
+    slots = None if concurrency is None else actions.parse_concurrency(concurrency)
+    limit = None if rate is None else parse_rate(rate)
     with _store_with(call, name) as store:
-        actions.set_concurrency(store, name, slots, call.clock)
+        actions.set_queue(
+            store,
+            name,
+            call.clock,
+            concurrency=slots,
+            rate=limit,
+            unlimited=rate is not None and limit is None,
+        )
         _report(call, store, name, "changed")
 
 
@@ -86,8 +106,22 @@ def pause(call: Invocation, name: Name) -> None:
         _report(call, store, name, "paused")
 
 
+def drain(call: Invocation, name: Name) -> None:
+    """Take no new jobs into a queue; those it has go on.
+
+    \b
+    Examples:
+      jobctl queue drain gpu
+      jobctl queue resume gpu
+      jobctl queue drain gpu --json
+    """
+    with _store_with(call, name) as store:
+        actions.drain_queue(store, name, call.clock)
+        _report(call, store, name, "draining")
+
+
 def resume(call: Invocation, name: Name) -> None:
-    """Start jobs from a paused queue again.
+    """Start jobs from a paused queue again, and take new ones into a draining one.
 
     \b
     Examples:
@@ -95,7 +129,7 @@ def resume(call: Invocation, name: Name) -> None:
       jobctl queue resume default
     """
     with _store_with(call, name) as store:
-        actions.set_paused(store, name, False, call.clock)
+        actions.resume_queue(store, name, call.clock)
         _report(call, store, name, "resumed")
 
 

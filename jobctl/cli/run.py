@@ -14,13 +14,13 @@ import typer
 from jobctl.actions.changes import ChangeWatch
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.spools import spool_standard_input, unspool
-from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
+from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.errors import InterruptedByUserError, StateConflictError
-from jobctl.executors.logs import LogFollower
+from jobctl.executors.logs import Dropped, LogFollower, read_head
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import parse_selector
@@ -73,12 +73,17 @@ def run(
 
 def _run(call: Invocation, store: Store, options: JobOptions, detach: bool) -> int:
     caller = caller_context(store.home.path, call.clock.now_ms())
-    builder = SubmissionBuilder(caller, call.settings, store.queues.names)
+    builder = SubmissionBuilder(
+        caller, call.settings, store.queues.names, lambda text: needed_jobs(store, text)
+    )
     submission = builder.build(replace(options, split_output=True).request(call.command))
     note_left_out(call, builder)
     if supervisor_runs(store.home):
-        job_id = submit(store, [submission], call.clock)[0]
-        _follow(call, store, job_id, detach)
+        job_id, is_new = store_jobs(store, [submission], call.clock)[0]
+        if is_new:
+            _follow(call, store, job_id, detach)
+        else:
+            _follow_existing(call, store, job_id, submission, detach)
     else:
         job_id = _run_here(call, store, submission, detach)
     job = store.jobs.get(job_id)
@@ -133,6 +138,10 @@ def _run_here(call: Invocation, store: Store, submission: Submission, detach: bo
     from jobctl.supervisor.private import PrivateLife
 
     life = PrivateLife(store, call.settings, call.clock, submission)
+    if not life.is_new:
+        life.leave()
+        _follow_existing(call, store, life.job_id, submission, detach)
+        return life.job_id
     interrupts = _Interrupts(call, store.home, life.job_id, detach)
     stream = None if call.json else _Streaming(store, life.job_id)
     status = life.run(interrupts.heed)
@@ -171,7 +180,9 @@ class _Output:
             if self._follower is not None:
                 while chunks := self._follower.read():
                     for stream, chunk in chunks:
-                        _write(1 if stream == "stdout" else 2, chunk)
+                        # A marker is no output of the job: a consumer of its stdout must not get it.
+                        onto_stdout = stream == "stdout" and not isinstance(chunk, Dropped)
+                        _write(1 if onto_stdout else 2, chunk)
             following = self._home.attempt(self._job_id, self._attempt + 1)
             if not os.path.exists(f"{following}/stdout.log"):
                 return
@@ -213,6 +224,14 @@ class _Streaming:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _follow_existing(
+    call: Invocation, store: Store, job_id: JobId, submission: Submission, detach: bool
+) -> None:
+    """The job there was with the same unique key has ended and its output was copied."""
+    call.note(f"job {job_id} has the unique key {submission.unique_key} already; following it")
+    _follow(call, store, job_id, detach)
+
+
 def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None:
     """The job, run by the supervisor, has ended and its output was copied."""
     interrupts = _Interrupts(call, store.home, job_id, detach)
@@ -249,13 +268,9 @@ def _print_json(call: Invocation, store: Store, job: Job) -> None:
     document = job_json(job, store.home, call.clock.now_ms())
     truncated = False
     for stream in ("stdout", "stderr"):
-        content = b""
-        with (
-            contextlib.suppress(FileNotFoundError),
-            open(f"{store.home.attempt(job.id, job.attempt)}/{stream}.log", "rb") as file,
-        ):
-            content = file.read(CAPTURE_BYTES + 1)
-        truncated = truncated or len(content) > CAPTURE_BYTES
-        document[stream] = content[:CAPTURE_BYTES].decode("utf-8", "replace")
+        path = f"{store.home.attempt(job.id, job.attempt)}/{stream}.log"
+        content, cut = read_head(path, CAPTURE_BYTES)
+        truncated = truncated or cut
+        document[stream] = content.decode("utf-8", "replace")
     document["truncated"] = truncated
     call.print_json(document)

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from jobctl.actions.requests import JobRequest, located, read_requests
-from jobctl.actions.submissions import SubmissionBuilder, caller_context
-from jobctl.actions.submissions import submit as store_jobs
+from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
@@ -20,6 +19,7 @@ from jobctl.model.queues import DEFAULT_QUEUE
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId
 from jobctl.store import Store
+from jobctl.store.submissions import Stored
 
 MOST_SHOWN_IN_FULL = 1000
 
@@ -53,8 +53,9 @@ def submit(
     builder = submission_builder(call)
     jobs = [builder.build(request)] if jsonl is None else _read(jsonl, request, builder)
     with call.store(create=True) as store:
-        ids = store_jobs(store, jobs, call.clock)
-        _report(call, store, jobs, ids, bulk=jsonl is not None, quiet=quiet)
+        stored = store_jobs(store, jobs, call.clock)
+        _report(call, store, jobs, [one.id for one in stored], bulk=jsonl is not None, quiet=quiet)
+        note_duplicates(call, jobs, stored)
     if not quiet:
         note_left_out(call, builder)
     if not supervisor_runs(store.home):
@@ -71,7 +72,13 @@ def submission_builder(call: Invocation) -> SubmissionBuilder:
         with call.store() as store:
             return store.queues.names()
 
-    return SubmissionBuilder(caller_context(home.path, call.clock.now_ms()), call.settings, queues)
+    def find(selector: str) -> list[JobId]:
+        with call.store() as store:
+            return needed_jobs(store, selector)
+
+    caller = caller_context(home.path, call.clock.now_ms())
+    exists = os.path.exists(home.store)
+    return SubmissionBuilder(caller, call.settings, queues, find if exists else None)
 
 
 def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
@@ -79,6 +86,13 @@ def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
     if builder.left_out:
         names = ", ".join(sorted(builder.left_out))
         call.note(f"not stored (taken from the supervisor's environment at start): {names}; see --secret-env")
+
+
+def note_duplicates(call: Invocation, jobs: Sequence[Submission], stored: Sequence[Stored]) -> None:
+    """The caller knows which jobs were there already."""
+    for job, one in zip(jobs, stored, strict=True):
+        if not one.is_new:
+            call.note(f"job {one.id} has the unique key {job.unique_key} already; nothing new was submitted")
 
 
 def check_usage(

@@ -12,15 +12,17 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.configurations import apply_configuration
 from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
+from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError, UnusableError
 from jobctl.executors.registry import EXECUTORS
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode
 from jobctl.model.names import parse_whole
-from jobctl.store import Store
+from jobctl.settings import Settings
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.supervisor import Supervisor
 from jobctl.supervisor.wakeups import Wakeups
@@ -73,25 +75,35 @@ def up(
     if log_format not in ("text", "json"):
         raise BadInputError("unknown log format", log_format, "text or json", "E_LOG_FORMAT")
     _check_descriptors()
+    configuration = read_configuration(call.home())
+    settings = call.settings_over(configuration)
+    if slots is None and os.environ.get("JOBCTL_CONCURRENCY"):
+        slots = settings.concurrency
     with call.store(create=True) as store:
-        return _supervise(call, store, slots, stop_grace, until_idle, json=log_format == "json" or call.json)
+        lifeline = Lifeline(store, call.clock, LifeKind.UP)
+        # Only who has become the supervisor: a second one changes nothing.
+        if configuration is not None:
+            apply_configuration(store, configuration, call.clock)
+        as_json = log_format == "json" or call.json
+        return _supervise(call, lifeline, settings, slots, stop_grace, until_idle, json=as_json)
 
 
 def _supervise(
     call: Invocation,
-    store: Store,
+    lifeline: Lifeline,
+    settings: Settings,
     slots: int | None,
     stop_grace: float | None,
     until_idle: bool,
     *,
     json: bool,
 ) -> int:
-    lifeline = Lifeline(store, call.clock, LifeKind.UP)
+    store = lifeline.store
     log = LogWriter(json=json)
     stop_signals = (signal.SIGINT, signal.SIGTERM)
     wakeups = Wakeups(lifeline.wake, stop_signals=stop_signals)
     supervisor = Supervisor(
-        store, call.settings, call.clock, EXECUTORS["command"](), lifeline, listener=log.events
+        store, settings, call.clock, EXECUTORS["command"](), lifeline, listener=log.events
     )
     supervisor.dispatcher.default_concurrency = slots
     supervisor.stop_grace = stop_grace

@@ -17,10 +17,11 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class VerbGroup:
-    """A noun with verbs of its own: ``jobctl queue add``."""
+    """A noun with verbs of its own: ``jobctl queue add``; ``own`` is what the bare noun does: ``jobctl batch``."""
 
     summary: str
     verbs: dict[str, Verb]
+    own: Verb | None = None
 
 
 VERBS: dict[str, Verb | VerbGroup] = {
@@ -29,6 +30,7 @@ VERBS: dict[str, Verb | VerbGroup] = {
     "status": Verb(
         "jobctl.cli.supervisor", "status", "Show the supervisor, counts, what runs and what is next."
     ),
+    "reload": Verb("jobctl.cli.reload", "reload", "Read jobctl.yaml again and apply it."),
     "submit": Verb("jobctl.cli.submit", "submit", "Store a job and print its id.", takes_command=True),
     "run": Verb(
         "jobctl.cli.run", "run", "Submit a job, stream its output, exit with its code.", takes_command=True
@@ -36,11 +38,27 @@ VERBS: dict[str, Verb | VerbGroup] = {
     "list": Verb("jobctl.cli.listing", "list_", "List jobs, newest first."),
     "show": Verb("jobctl.cli.listing", "show", "Show everything known about one job."),
     "logs": Verb("jobctl.cli.logs", "logs", "Print or follow the output of a job."),
+    "explain": Verb("jobctl.cli.explain", "explain", "Say why a job is not running, or why it ended so."),
+    "history": Verb("jobctl.cli.history", "history", "List the runs of a name, newest first."),
     "wait": Verb("jobctl.cli.wait", "wait", "Wait until jobs have ended."),
     "cancel": Verb("jobctl.cli.jobs", "cancel", "Cancel jobs; a running one's whole process tree is ended."),
     "retry": Verb("jobctl.cli.jobs", "retry", "Run ended jobs again with a fresh attempt budget."),
     "hold": Verb("jobctl.cli.jobs", "hold", "Keep waiting jobs from starting."),
     "release": Verb("jobctl.cli.jobs", "release", "Let held jobs start."),
+    "pause": Verb("jobctl.cli.jobs", "pause", "Stop the processes of running jobs."),
+    "resume": Verb("jobctl.cli.jobs", "resume", "Let paused jobs go on."),
+    "batch": VerbGroup(
+        "Run a command for each of many items.",
+        {
+            "list": Verb("jobctl.cli.batch", "list_", "List batches with their counts."),
+            "show": Verb("jobctl.cli.batch", "show", "Show one batch and which items failed."),
+            "retry": Verb("jobctl.cli.batch", "retry", "Run items again that did not complete."),
+        },
+        own=Verb("jobctl.cli.batch", "batch", "Run a command for each of many items.", takes_command=True),
+    ),
+    "edit": Verb("jobctl.cli.edit", "edit", "Change a job that waits."),
+    "remove": Verb("jobctl.cli.removals", "remove", "Remove jobs with their logs; never running ones."),
+    "prune": Verb("jobctl.cli.removals", "prune", "Remove ended jobs by age, state or number."),
     "progress": Verb("jobctl.cli.progress", "progress", "Report progress from inside a job."),
     "events": Verb("jobctl.cli.events", "events", "Print or follow what happened."),
     "queue": VerbGroup(
@@ -50,7 +68,8 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "add": Verb("jobctl.cli.queues", "add", "Add a queue."),
             "set": Verb("jobctl.cli.queues", "set_", "Change a queue."),
             "pause": Verb("jobctl.cli.queues", "pause", "Start nothing more from a queue."),
-            "resume": Verb("jobctl.cli.queues", "resume", "Start jobs from a paused queue again."),
+            "resume": Verb("jobctl.cli.queues", "resume", "Start and take jobs again."),
+            "drain": Verb("jobctl.cli.queues", "drain", "Take no new jobs into a queue."),
             "remove": Verb("jobctl.cli.queues", "remove", "Remove a queue that has no jobs."),
         },
     ),
@@ -75,5 +94,5 @@ VERBS: dict[str, Verb | VerbGroup] = {
 }
 """By the word on the command line, in the order of ``--help``."""
 
-ALIASES = {"ls": "list", "ps": "list", "kill": "cancel"}
+ALIASES = {"ls": "list", "ps": "list", "kill": "cancel", "rm": "remove"}
 GROUP_ALIASES = {"ls": "list", "rm": "remove"}

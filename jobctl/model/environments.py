@@ -52,6 +52,11 @@ def split_environment(
     return kept, sorted(left_out)
 
 
+def matching_names(names: Iterable[str], patterns: Collection[str]) -> list[str]:
+    """Those of ``names`` that match one of ``patterns``."""
+    return [name for name in names if _matches(name, patterns)]
+
+
 def parse_env_assignment(text: str, what: str = "--env") -> tuple[str, str]:
     """The name and the value of ``NAME=VALUE``; the value may be empty and may contain ``=``.
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from jobctl.model.dependencies import Dependency
 from jobctl.model.progress import Progress
 from jobctl.model.specs import JobSpec
 from jobctl.model.states import JobId, JobKind, JobStatus, LifeId, Token
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUse:
+    """How much of a resource a job needs, and the indices its newest attempt was given."""
+
+    amount: int
+    indices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,16 @@ class Job:
     cpu_seconds: float | None
     max_rss_bytes: int | None
     progress: Progress
+    pause_wanted: bool = False
+    paused_at: int | None = None
+    """Since when the running attempt is stopped."""
+    paused_ms: int = 0
+    """How long the attempt was stopped before."""
+    usual_seconds: float | None = None
+    """How long jobs of this name took lately, where that was asked for."""
+    after: tuple[Dependency, ...] = ()
+    """What it needs of other jobs, met or not."""
+    resources: Mapping[str, ResourceUse] = field(default_factory=dict)
 
     @property
     def max_attempts(self) -> int:

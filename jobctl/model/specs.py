@@ -88,6 +88,10 @@ class JobSpec:
     on_success: str | None = None
     """A shell line of the user's, run as a job of its own after this one."""
     on_failure: str | None = None
+    hook_of: JobId | None = None
+    """The ended job this one is a hook of: it gets that job as JSON (its own ``meta``) on standard input."""
+    item: str | None = None
+    """What an item of a batch is about, as it was given."""
 
     def argv(self) -> tuple[str, ...]:
         """The argument vector an attempt executes."""

@@ -53,6 +53,12 @@ class Reason(StrEnum):
     REQUESTED = "requested"
     REPLACED = "replaced"
     STOPPED = "stopped"
+    BATCH = "batch"
+    """An item waits until fewer of its batch run (``--max-parallel``)."""
+    MAX_FAILURES = "max_failures"
+    """An item was cancelled because too many of its batch failed."""
+    ITEMS_FAILED = "items_failed"
+    ITEMS_CANCELLED = "items_cancelled"
 
 
 class JobKind(StrEnum):

@@ -14,9 +14,12 @@ from jobctl.store.migrations import NEWEST
 
 if TYPE_CHECKING:
     from jobctl.store.attempts import Attempts
+    from jobctl.store.batches import Batches
+    from jobctl.store.blockers import Blockers
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
+    from jobctl.store.removals import Removals
     from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
 
@@ -101,11 +104,32 @@ class Store:
         return Attempts(self.database)
 
     @cached_property
+    def batches(self) -> Batches:
+        """Parents with many like children."""
+        from jobctl.store.batches import Batches
+
+        return Batches(self.database, self.events)
+
+    @cached_property
+    def blockers(self) -> Blockers:
+        """What stands in the way of waiting jobs."""
+        from jobctl.store.blockers import Blockers
+
+        return Blockers(self.database)
+
+    @cached_property
     def queues(self) -> Queues:
         """Named lanes."""
         from jobctl.store.queues import Queues
 
         return Queues(self.database, self.events)
+
+    @cached_property
+    def removals(self) -> Removals:
+        """What is over goes."""
+        from jobctl.store.removals import Removals
+
+        return Removals(self.database, self.events)
 
     @cached_property
     def lives(self) -> Lives:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from jobctl.model.dependencies import Condition, Dependency
+from jobctl.model.events import EventKind
 from jobctl.model.filters import JobFilter
-from jobctl.model.jobs import Job
+from jobctl.model.jobs import Job, ResourceUse
 from jobctl.model.progress import Progress
 from jobctl.model.selectors import Selector, SelectorKind
+from jobctl.model.specs import JobSpec
 from jobctl.model.states import JobId, JobKind, JobStatus, LifeId, Token
 from jobctl.store.database import Database
-from jobctl.store.events import Events
+from jobctl.store.events import Events, job_event
 from jobctl.store.listings import in_states, order_of, selection, where
-from jobctl.store.specs import spec_of
+from jobctl.store.migrations.m0003_batches import IS_HOOK
+from jobctl.store.specs import spec_of, spec_text
 
 _COLUMNS = (
     "j.id, j.name, j.state, j.reason, j.queue, j.priority, j.kind, j.type, j.category, j.user,"
@@ -24,11 +28,16 @@ _COLUMNS = (
     " j.step, j.submitted_by, j.unique_key, j.lock_key, s.spec, j.attempt, j.attempts_used, j.crashes, j.life_id,"
     " j.token, j.revision, j.created_at, j.eligible_at, j.queued_at, j.started_at, j.finished_at,"
     " j.cancel_requested_at, j.exit_code, j.signal, a.error, r.result, a.cpu_seconds, a.max_rss_bytes,"
-    " p.percent, p.items_done, p.items_total, p.items_failed, p.item_errors, p.message"
+    " p.percent, p.items_done, p.items_total, p.items_failed, p.item_errors, p.message,"
+    " j.pause_wanted, j.paused_at, j.paused_ms,"
+    " (SELECT json_group_array(json_array(d.needs_id, d.condition)) FROM dependencies d WHERE d.job_id=j.id),"
+    " (SELECT json_group_array(json_array(u.name, u.amount, u.indices)) FROM job_resources u WHERE u.job_id=j.id),"
+    " b.total, b.completed+b.failed+b.timeout+b.cancelled, b.failed+b.timeout"
 )
 _SIDES = (
     " JOIN job_specs s ON s.job_id=j.id LEFT JOIN job_results r ON r.job_id=j.id"
     " LEFT JOIN job_progress p ON p.job_id=j.id LEFT JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt"
+    " LEFT JOIN batches b ON b.job_id=j.id"
 )
 _JOINED = f" FROM jobs j{_SIDES}"
 
@@ -56,10 +65,38 @@ class Jobs:
         found: dict[str, str] = {} if body is None else json.loads(body)
         return found
 
+    def environment_of(self, job_id: JobId) -> dict[str, str]:
+        """The environment stored with the job."""
+        digest = self._database.value("SELECT environment_hash FROM job_specs WHERE job_id=?", (job_id,))
+        return self.environment(digest)
+
     def get(self, job_id: int) -> Job | None:
         """The job with this id, with everything that is known of it."""
         row = self._database.row(f"SELECT {_COLUMNS}{_JOINED} WHERE j.id=?", (job_id,))
         return None if row is None else _job(row)
+
+    def edit(self, job_id: JobId, row: Mapping[str, Any], spec: JobSpec, now: int) -> None:
+        """The waiting job has these columns (``name``, ``queue``, ``priority``) and this spec; in a transaction."""
+        before = self._database.row(
+            "SELECT j.name, j.queue, j.priority, s.spec FROM jobs j JOIN job_specs s ON s.job_id=j.id WHERE j.id=?"
+            " AND j.state IN('created','queued')",
+            (job_id,),
+        )
+        if before is None:
+            return
+        old = dict(zip(("name", "queue", "priority"), before, strict=False))
+        new = old | dict(row)
+        self._database.rows(
+            "UPDATE jobs SET name=?, queue=?, priority=? WHERE id=?",
+            (new["name"], new["queue"], new["priority"], job_id),
+        )
+        text = spec_text(spec)
+        self._database.rows("UPDATE job_specs SET spec=? WHERE job_id=?", (text, job_id))
+        changes: dict[str, object] = {key: [old[key], new[key]] for key in old if old[key] != new[key]}
+        if text != before[3]:
+            limits = _limits(spec_of(before[3])), _limits(spec)
+            changes |= {key: [was, limits[1][key]] for key, was in limits[0].items() if limits[1][key] != was}
+        self._events.add_rows([job_event(now, EventKind.JOB_EDITED, job_id, changes)])
 
     def list(self, narrowed: JobFilter) -> builtins.list[Job]:
         """The jobs that pass ``narrowed``, in its order."""
@@ -134,7 +171,8 @@ class Jobs:
         """Whether a job runs, is queued in an unpaused queue, or waits for its next attempt."""
         return bool(
             self._database.value(
-                "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='running') OR EXISTS(SELECT 1 FROM queues q"
+                "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='running' AND life_id IS NOT NULL)"
+                " OR EXISTS(SELECT 1 FROM queues q"
                 " WHERE q.paused_at IS NULL AND q.concurrency>0"
                 " AND EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND queue=q.name))"
                 " OR EXISTS(SELECT 1 FROM jobs WHERE state='created' AND reason='retry')"
@@ -143,7 +181,7 @@ class Jobs:
 
     def left_waiting(self) -> builtins.list[str]:
         """What an idle supervisor leaves: held, future and paused jobs, one line a kind."""
-        words = {"hold": "held", "time": "for later"}
+        words = {"hold": "held", "time": "for later", "batch": "waiting for their turn in a batch"}
         lines = [f"{count} {words.get(reason, reason)}" for reason, count in self.waiting_reasons().items()]
         paused = self._database.rows(
             "SELECT q.name, (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) AS waiting"
@@ -161,6 +199,12 @@ class Jobs:
             )
         )
 
+    def has_process(self, job_id: JobId) -> bool:
+        """Whether the job itself runs something; a batch only has items."""
+        return bool(
+            self._database.value("SELECT kind IN('command','function') FROM jobs WHERE id=?", (job_id,))
+        )
+
     def descendants(self, job_id: JobId) -> builtins.list[JobId]:
         """Every job submitted from inside this one, directly or not."""
         rows = self._database.rows(
@@ -169,6 +213,28 @@ class Jobs:
             (job_id,),
         )
         return [JobId(row[0]) for row in rows]
+
+    def open_descendants(self, job_id: JobId) -> builtins.list[JobId]:
+        """Every job submitted from inside this one, directly or not, that has not ended; items of batches are not.
+
+        An item ends with its batch (``store.batches``).
+        """
+        rows = self._database.rows(
+            "WITH RECURSIVE below(id) AS (SELECT id FROM jobs WHERE parent_id=? UNION"
+            " SELECT j.id FROM below b CROSS JOIN jobs j ON j.parent_id=b.id)"
+            " SELECT j.id FROM below b CROSS JOIN jobs j ON j.id=b.id WHERE j.finished_at IS NULL"
+            " AND NOT EXISTS(SELECT 1 FROM batches p WHERE p.job_id=j.parent_id) ORDER BY j.id",
+            (job_id,),
+        )
+        return [JobId(row[0]) for row in rows]
+
+    def hooks_of(self, job_id: JobId) -> builtins.list[Job]:
+        """The hook jobs of an ended job, oldest first."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS}{_JOINED} WHERE j.submitted_by=? AND {IS_HOOK} ORDER BY j.id",
+            (f"hook:{job_id}",),
+        )
+        return [_job(row) for row in rows]
 
     def names(self, prefix: str, limit: int = 50) -> builtins.list[str]:
         """Distinct job names that start with ``prefix``, for completion."""
@@ -186,6 +252,26 @@ class Jobs:
         )
         return [row[0] for row in rows]
 
+    def with_usual(self, jobs: Sequence[Job]) -> builtins.list[Job]:
+        """The jobs; those that run without telling a percentage with how long their name usually takes."""
+        return [
+            replace(job, usual_seconds=self._usual_seconds(job))
+            if job.status is JobStatus.RUNNING and job.progress.percent is None
+            else job
+            for job in jobs
+        ]
+
+    def _usual_seconds(self, job: Job) -> float | None:
+        """The median of the last 20 completed jobs of this name, among the 200 before this one."""
+        rows = self._database.rows(
+            "SELECT finished_at-started_at FROM (SELECT state, started_at, finished_at FROM jobs"
+            " WHERE name=? AND id<? ORDER BY id DESC LIMIT 200) WHERE state='completed' LIMIT 20",
+            (job.name, job.id),
+        )
+        found = sorted(row[0] for row in rows if row[0] is not None)
+        middle = len(found) // 2
+        return None if not found else (found[middle] + found[~middle]) / 2000
+
     def upcoming(self, limit: int) -> builtins.list[Job]:
         """Jobs that wait for their time or their next attempt, the soonest first."""
         rows = self._database.rows(
@@ -196,11 +282,29 @@ class Jobs:
         return [_job(row) for row in rows]
 
 
+def _indices(text: str | None) -> tuple[int, ...]:
+    return () if text is None else tuple(json.loads(text))
+
+
+def _limits(spec: JobSpec) -> dict[str, object]:
+    retry = spec.retry
+    return {
+        "timeout_seconds": spec.timeout_seconds, "grace_seconds": spec.grace_seconds, "attempts": retry.attempts,
+        "retry_delay_seconds": retry.delay_seconds, "backoff": retry.backoff,
+        "max_delay_seconds": retry.max_delay_seconds,
+    }  # fmt: skip
+
+
 def _job(row: tuple[Any, ...]) -> Job:
     progress = Progress(
         percent=row[37], items_done=row[38], items_total=row[39], items_failed=row[40] or 0,
         item_errors=tuple((item, error) for item, error in json.loads(row[41] or "[]")), message=row[42],
     )  # fmt: skip
+    if row[48]:
+        total, ended, failures = row[48:51]
+        progress = replace(
+            progress, percent=100 * ended / total, items_done=ended, items_total=total, items_failed=failures
+        )
     return Job(
         id=JobId(row[0]), name=row[1], status=JobStatus(row[2]), reason=row[3], queue=row[4], priority=row[5],
         kind=JobKind(row[6]), type=row[7], category=row[8], user=row[9], tags=tuple(sorted(json.loads(row[10]))),
@@ -211,5 +315,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         revision=row[24], created_at=row[25], eligible_at=row[26], queued_at=row[27], started_at=row[28],
         finished_at=row[29], cancel_requested_at=row[30], exit_code=row[31], signal=row[32], error=row[33],
         result=None if row[34] is None else json.loads(row[34]), cpu_seconds=row[35], max_rss_bytes=row[36],
-        progress=progress,
+        progress=progress, pause_wanted=bool(row[43]), paused_at=row[44], paused_ms=row[45],
+        after=tuple(Dependency(JobId(needs), Condition(how)) for needs, how in json.loads(row[46])),
+        resources={name: ResourceUse(amount, _indices(given)) for name, amount, given in json.loads(row[47])},
     )  # fmt: skip

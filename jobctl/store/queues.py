@@ -46,16 +46,19 @@ class Queues:
         self._database.many("INSERT INTO resources(name, total) VALUES(?,?)", sorted(totals.items()))
 
     def running(self) -> dict[str, int]:
-        """How many jobs run in each queue that has any, whoever runs them."""
+        """How many jobs run in each queue that has any, whoever runs them; a batch takes no slot."""
         return dict(
-            self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='running' GROUP BY queue")
+            self._database.rows(
+                "SELECT queue, count(*) FROM jobs WHERE state='running' AND life_id IS NOT NULL GROUP BY queue"
+            )
         )
 
     def list(self) -> builtins.list[Queue]:
         """Every queue with its counts, ``default`` first."""
         rows = self._database.rows(
             f"SELECT {_COLUMNS},"
-            " (SELECT count(*) FROM jobs j WHERE j.state='running' AND j.queue=q.name),"
+            " (SELECT count(*) FROM jobs j WHERE j.state='running' AND j.queue=q.name"
+            " AND j.life_id IS NOT NULL),"
             " (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) FROM queues q"
             " ORDER BY q.name<>'default', q.name"
         )

@@ -127,7 +127,7 @@ class Submissions:
         )
         self._events.add_rows(
             job_event(
-                now, EventKind.JOB_SUBMITTED, number, {"name": job.name, "status": _first_state(job, now)[0]}
+                now, EventKind.JOB_SUBMITTED, number, {"name": job.name, "status": first_state(job, now)[0]}
             )
             for number, job in numbered
         )
@@ -154,7 +154,8 @@ _INSERT_JOB = (
 )
 
 
-def _first_state(job: Submission, now: int) -> tuple[JobStatus, Reason | None]:
+def first_state(job: Submission, now: int) -> tuple[JobStatus, Reason | None]:
+    """The state a new job has, and what it waits for."""
     if job.hold:
         return JobStatus.CREATED, Reason.HOLD
     if job.after:
@@ -165,7 +166,7 @@ def _first_state(job: Submission, now: int) -> tuple[JobStatus, Reason | None]:
 
 
 def _job_row(number: JobId, job: Submission, now: int, life: LifeId | None) -> tuple[Any, ...]:
-    state, reason = _first_state(job, now)
+    state, reason = first_state(job, now)
     return (
         number, job.kind.value, job.name, state.value, None if reason is None else reason.value, job.queue,
         job.priority, job.type, job.category, job.user, job.parent_id, job.submitted_by, job.reserved,

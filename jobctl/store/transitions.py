@@ -37,6 +37,8 @@ class Claim:
     cancel_requested: bool = False
     resources: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The indices given of each resource."""
+    paused_at: int | None = None
+    paused_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,29 @@ class CancelRequest:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class PauseRequest:
+    """A caller wants a running job stopped, or going on."""
+
+    job_id: JobId
+    token: Token
+    pause: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFact:
+    """A job's tree has been stopped, or goes on; ``at`` in milliseconds UTC."""
+
+    claim: Claim
+    paused: bool
+    at: int
+
+
 _ANY_GATED = "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND gated=1 AND queue=?)"
-_CLAIM = "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?"
+_CLAIM = (
+    "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?,"
+    " pause_wanted=0, paused_at=NULL, paused_ms=0"
+)
 _CLAIMED = "RETURNING priority, id, attempt, attempts_used, crashes, gated"
 
 _END_COMMON = (
@@ -210,14 +233,17 @@ class Transitions:
 
     def holders(self) -> list[LifeId]:
         """The lives that have running jobs on record."""
-        rows = self._database.rows("SELECT DISTINCT life_id FROM jobs WHERE state='running' ORDER BY life_id")
+        rows = self._database.rows(
+            "SELECT DISTINCT life_id FROM jobs INDEXED BY jobs_running WHERE state='running'"
+            " AND life_id IS NOT NULL ORDER BY life_id"
+        )
         return [LifeId(row[0]) for row in rows]
 
     def orphans(self, dead: LifeId) -> list[Claim]:
         """The running jobs of a life, as their claims stand."""
         found = self._database.rows(
             "SELECT j.id, j.attempt, j.token, j.attempts_used, j.crashes, j.started_at, s.spec,"
-            " s.environment_hash, j.cancel_requested_at IS NOT NULL FROM jobs j"
+            " s.environment_hash, j.cancel_requested_at IS NOT NULL, j.paused_at, j.paused_ms FROM jobs j"
             " JOIN job_specs s ON s.job_id=j.id WHERE j.state='running' AND j.life_id=? ORDER BY j.id",
             (dead,),
         )
@@ -232,6 +258,8 @@ class Transitions:
                 spec_of(row[6]),
                 row[7],
                 bool(row[8]),
+                paused_at=row[9],
+                paused_ms=row[10],
             )
             for row in found
         ]
@@ -254,6 +282,8 @@ class Transitions:
         data = {"attempt": claim.attempt, "pid": fact.pid}
         events = []
         if not held[0]:
+            if claim.attempt > 1:
+                self._database.rows("DELETE FROM job_progress WHERE job_id=?", (claim.job_id,))
             events.append(job_event(claim.started_at, EventKind.JOB_STARTED, claim.job_id, data))
         if fact.adopted:
             events.append(job_event(now, EventKind.JOB_ADOPTED, claim.job_id, data))
@@ -314,6 +344,7 @@ class Transitions:
         """What callers want ended among the running jobs of ``life``."""
         found = self._database.rows(
             "SELECT j.id, j.token, c.grace_seconds, c.signal, c.reason, ifnull(c.requests, 1) FROM jobs j"
+            " INDEXED BY jobs_cancelling"
             " LEFT JOIN cancel_requests c ON c.job_id=j.id"
             " WHERE j.state='running' AND j.life_id=? AND j.cancel_requested_at IS NOT NULL",
             (life,),
@@ -336,11 +367,56 @@ class Transitions:
             return
         data = {
             "percent": progress.percent, "items_done": progress.items_done,
-            "items_total": progress.items_total, "message": progress.message,
+            "items_total": progress.items_total, "items_failed": progress.items_failed,
+            "message": progress.message,
         }  # fmt: skip
         self._events.add_rows([job_event(now, EventKind.JOB_PROGRESS, claim.job_id, data)])
 
+    def pause_requests(self, life: LifeId) -> list[PauseRequest]:
+        """Which running jobs of ``life`` are to be stopped or to go on, and are not or do not yet."""
+        found = self._database.rows(
+            "SELECT id, token, pause_wanted FROM jobs INDEXED BY jobs_pausing WHERE state='running' AND life_id=?"
+            " AND pause_wanted<>(paused_at IS NOT NULL)",
+            (life,),
+        )
+        return [PauseRequest(row[0], row[1], bool(row[2])) for row in found]
+
+    def record_pause(self, fact: PauseFact) -> bool:
+        """The job is on record as paused, or as going on; False when the claim is stale."""
+        claim = fact.claim
+        change = (
+            "paused_at=?, reason='paused'"
+            if fact.paused
+            else "paused_ms=paused_ms+max(0, ?-paused_at), paused_at=NULL, reason=NULL"
+        )
+        row = self._database.row(
+            f"UPDATE jobs SET {change} WHERE id=? AND state='running' AND token=?"
+            f" AND paused_at IS {'' if fact.paused else 'NOT'} NULL RETURNING paused_ms",
+            (fact.at, claim.job_id, claim.token),
+        )
+        if row is None:
+            return False
+        kind = EventKind.JOB_PAUSED if fact.paused else EventKind.JOB_RESUMED
+        data = {"attempt": claim.attempt, "paused_seconds": row[0] / 1000}
+        self._events.add_rows([job_event(fact.at, kind, claim.job_id, data)])
+        return True
+
     # --- the callers': intent ---
+
+    def request_pause(self, job_id: JobId, paused: bool, now: int) -> bool:
+        """The supervisor will stop the running job, or let it go on; False when that is no change.
+
+        What has no process of its own, such as a batch, is never stopped.
+        """
+        row = self._database.row(
+            "UPDATE jobs SET pause_wanted=? WHERE id=? AND state='running' AND pause_wanted<>?"
+            " AND kind IN('command','function') RETURNING id",
+            (paused, job_id, paused),
+        )
+        if row is not None:
+            kind = EventKind.JOB_PAUSE_REQUESTED if paused else EventKind.JOB_RESUME_REQUESTED
+            self._events.add_rows([job_event(now, kind, job_id)])
+        return row is not None
 
     def request_cancel(
         self, job_id: JobId, grace_seconds: float | None, signal: int | None, reason: str | None, now: int

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
 from jobctl.executors.kills import KillState, TreeKill
+from jobctl.executors.log_caps import LogCap
+from jobctl.executors.pauses import TreePause
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.progress import ProgressTail
 from jobctl.executors.trees import Tree, tree_usage
@@ -15,6 +17,7 @@ from jobctl.model.attempts import AttemptEnd, Outcome
 from jobctl.model.progress import Progress, fold
 from jobctl.model.states import Reason
 from jobctl.store.transitions import CancelRequest, Claim
+from jobctl.supervisor.outputs import OutputProgress
 
 _COARSE_MS = 20
 """File times come from a clock that is up to 10 ms late."""
@@ -26,12 +29,14 @@ class Cause(StrEnum):
     CANCEL = "cancel"
     TIMEOUT = "timeout"
     STOP = "stop"
+    MEMORY = "memory"
 
 
 _OUTCOMES = {
     Cause.CANCEL: (Outcome.CANCELLED, Reason.REQUESTED),
     Cause.TIMEOUT: (Outcome.TIMEOUT, Reason.TIMEOUT),
     Cause.STOP: (Outcome.CANCELLED, Reason.STOPPED),
+    Cause.MEMORY: (Outcome.FAILED, Reason.MEMORY),
 }
 
 
@@ -59,9 +64,22 @@ class ActiveAttempt:
         self.stray_count = 0
         self.cpu_seconds: float | None = None
         self.max_rss_bytes: int | None = None
+        self.rss_bytes = 0
+        """Of the whole tree at the last sample."""
         self.progress = Progress()
         self.error: str | None = None
+        self.log_cap: LogCap | None = None
+        self.log_was_cut = False
+        self.paused_at = claim.paused_at
+        """Since when its tree is stopped, in milliseconds UTC; None while it runs."""
+        self.time_left: float | None = None
+        """Seconds until the time-out, while it is paused."""
+        self.pause: TreePause | None = None
+        """Its tree is being stopped."""
         self._tail = ProgressTail(directory.progress_path)
+        self._output = None if claim.spec.progress_from is None else self._output_progress()
+        self._pattern_told = False
+        self._over_memory = 0
         self._cancel_requests = 0
         self._kill_started_ms = 0
 
@@ -69,6 +87,20 @@ class ActiveAttempt:
     def pid(self) -> int | None:
         """The shim's pid, if known."""
         return self.tree.shim_pid
+
+    def _output_progress(self) -> OutputProgress:
+        return OutputProgress(self.claim.spec.progress_from or "", self.log_paths)
+
+    @property
+    def log_paths(self) -> tuple[str, ...]:
+        """The files that its output goes to."""
+        names = ("stdout", "stderr") if self.claim.spec.split_output else ("output",)
+        return tuple(f"{self.directory.path}/{name}.log" for name in names)
+
+    @property
+    def reads_output(self) -> bool:
+        """Whether its progress is read from its output, too."""
+        return self._output is not None
 
     @property
     def adopted(self) -> bool:
@@ -88,6 +120,7 @@ class ActiveAttempt:
 
         After the leader's end only leftovers are killed, and the cause is what it was.
         """
+        self.pause = None
         if self.kill is not None:
             self.kill.hurry(now)
         else:
@@ -127,9 +160,51 @@ class ActiveAttempt:
             self.progress = fold(self.progress, line)
         return self.progress != before
 
+    def read_output(self, *, final: bool = False) -> bool:
+        """Whether its output told anything new."""
+        before = self.progress
+        for line in self._output.read(final=final) if self._output is not None else ():
+            self.progress = fold(self.progress, line)
+        return self.progress != before
+
+    def take_pattern_problem(self) -> str | None:
+        """Why its pattern is not used any more; said once."""
+        if self._output is None or self._output.problem is None or self._pattern_told:
+            return None
+        self._pattern_told = True
+        return self._output.problem
+
+    def start_pause(self, now: float) -> None:
+        """Its tree is being stopped."""
+        if self.pause is None and self.paused_at is None and self.kill is None and not self.concluded:
+            self.pause = TreePause(self.tree, now)
+
+    def paused(self, now: float, now_ms: int) -> None:
+        """Its tree stands still, and so does the clock of its time-out."""
+        self.pause, self.paused_at = None, now_ms
+        self.time_left = None if self.deadline is None else self.deadline - now
+        self.deadline = None
+
+    def resumed(self, now: float) -> None:
+        """Its tree goes on, with the time it had left."""
+        self.pause = self.paused_at = None
+        if self.time_left is not None:
+            self.deadline = now + self.time_left
+        self.time_left = None
+
+    def exceeds_memory(self) -> bool:
+        """Whether the newest sample says that its tree is to be ended: the second above the limit, or a half more."""
+        limit = self.claim.spec.max_memory_bytes
+        if limit is None or self.rss_bytes <= limit:
+            self._over_memory = 0
+            return False
+        self._over_memory += 1
+        return self._over_memory >= 2 or self.rss_bytes > limit * 1.5
+
     def sample_usage(self, table: ProcessTable) -> None:
         """Peak memory (and, for an adopted one, CPU time) so far: ``ru_maxrss`` starts at the parent's size."""
         rss, cpu = tree_usage(table, self.tree)
+        self.rss_bytes = rss
         if rss:
             self.max_rss_bytes = max(rss, self.max_rss_bytes or 0)
         if self.adopted and cpu:
@@ -149,6 +224,7 @@ class ActiveAttempt:
             and record.ended_at_ms + _COARSE_MS < self._kill_started_ms
         ):
             cause = None
+            self.error = None if self.cause is Cause.MEMORY else self.error
         status = self.process.returncode if self.process is not None else None
         return end_of(record, cause, status, self.error)
 

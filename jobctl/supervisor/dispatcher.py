@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 
+from jobctl.actions.hooks import write_hook_input
 from jobctl.clock import Clock
 from jobctl.errors import UnusableError
 from jobctl.executors.attempts import AttemptDirectory
@@ -135,7 +136,7 @@ class Dispatcher:
             cwd=_bytes(spec.cwd),
             umask=spec.umask,
             environment=self._environments.of(claim, self._identities.run(claim)),
-            stdin=None if spec.stdin is None else _bytes(spec.stdin),
+            stdin=self._input(claim),
             split_output=spec.split_output,
             nice=spec.nice,
             tag=self._identities.tag(claim),
@@ -147,6 +148,11 @@ class Dispatcher:
         if spec.timeout_seconds is not None:
             attempt.deadline = self._clock.monotonic() + spec.timeout_seconds
         return attempt
+
+    def _input(self, claim: Claim) -> bytes | None:
+        if claim.spec.hook_of is not None:
+            return _bytes(write_hook_input(self._store, claim.job_id))
+        return None if claim.spec.stdin is None else _bytes(claim.spec.stdin)
 
 
 def _bytes(text: str) -> bytes:

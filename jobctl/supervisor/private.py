@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.submissions import store_jobs
 from jobctl.clock import Clock
 from jobctl.executors.registry import EXECUTORS
 from jobctl.model.lives import LifeKind, StopMode
@@ -27,11 +27,19 @@ class PrivateLife:
     def __init__(self, store: Store, settings: Settings, clock: Clock, submission: Submission) -> None:
         self._store = store
         self._lifeline = Lifeline(store, clock, LifeKind.RUN)
-        self.job_id: JobId = submit(store, [replace(submission, reserved=True)], clock, self._lifeline.id)[0]
+        stored = store_jobs(store, [replace(submission, reserved=True)], clock, self._lifeline.id)[0]
+        self.job_id: JobId = stored.id
+        self.is_new = stored.is_new
+        """Whether the job is this life's own, not one there was with the same unique key."""
         self._supervisor = Supervisor(store, settings, clock, EXECUTORS["command"](), self._lifeline)
         self._supervisor.reservation = Reservation(self.job_id, submission.queue)
         self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
         self._heard = 0
+
+    def leave(self) -> None:
+        """The life is over; the job is somebody else's."""
+        self._wakeups.close()
+        self._lifeline.end("done")
 
     def run(self, on_stop: Callable[[int], bool]) -> JobStatus | None:
         """The job's final status; None when it was left running.

@@ -101,7 +101,7 @@ class Recovery:
             return None
         attempt = ActiveAttempt(claim, directory, self._identities.tree_of_orphan(claim, directory), None)
         if held:
-            attempt.deadline = self._deadline(claim)
+            self._set_clock(attempt)
         else:
             now = self._clock.now_ms()
             attempt.has_record = record is not None
@@ -109,11 +109,17 @@ class Recovery:
             attempt.cause = self._cause(claim, record, attempt.leader_ended_at)
         return attempt
 
-    def _deadline(self, claim: Claim) -> float | None:
+    def _set_clock(self, attempt: ActiveAttempt) -> None:
+        """The time-out counts on from what has passed of it, pauses left out; that of a paused one stands still."""
+        claim = attempt.claim
         if claim.spec.timeout_seconds is None:
-            return None
-        elapsed = max(0.0, (self._clock.now_ms() - claim.started_at) / 1000)
-        return self._clock.monotonic() + claim.spec.timeout_seconds - elapsed
+            return
+        until = self._clock.now_ms() if claim.paused_at is None else claim.paused_at
+        left = claim.spec.timeout_seconds - max(0, until - claim.started_at - claim.paused_ms) / 1000
+        if claim.paused_at is None:
+            attempt.deadline = self._clock.monotonic() + left
+        else:
+            attempt.time_left = left
 
     def _cause(self, claim: Claim, record: ExitRecord | None, ended_at: int) -> Cause | None:
         """Why the dead life was ending the attempt, if it was: an exit 0 says it ended by itself."""
@@ -123,7 +129,7 @@ class Recovery:
             return Cause.CANCEL
         timeout = claim.spec.timeout_seconds
         killed = record is None or record.code in (137, 143)
-        if timeout is not None and killed and ended_at - claim.started_at >= timeout * 1000:
+        if timeout is not None and killed and ended_at - claim.started_at - claim.paused_ms >= timeout * 1000:
             return Cause.TIMEOUT
         return None
 

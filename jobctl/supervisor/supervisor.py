@@ -7,10 +7,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobctl.actions.batches import settle as settle_batches
+from jobctl.actions.hooks import add_hooks
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
@@ -29,7 +32,9 @@ from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.dispatcher import Dispatcher
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
+from jobctl.supervisor.pruner import Pruner
 from jobctl.supervisor.recovery import Recovery
+from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
 
@@ -89,7 +94,9 @@ class Supervisor:
         identities = Identities(store)
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
         self._recovery = Recovery(store, lifeline, clock, identities)
-        self.watcher = Watcher(clock, identities, settings.progress_interval)
+        self.watcher = Watcher(clock, identities, settings.progress_interval, settings.log_cap)
+        self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
+        self.pruner = Pruner(store, clock, settings)
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
         self._refused: list[Claim] = []
@@ -113,17 +120,22 @@ class Supervisor:
     def turn(self) -> None:
         """One turn; returns without sleeping."""
         self._hear()
+        self._reload()
         self.watcher.reap()
         self.watcher.probe_adopted()
         self.watcher.sweep_leftovers()
         self.watcher.enforce_timeouts()
         self.watcher.advance_kills()
+        self.watcher.advance_pauses()
         self.watcher.read_progress()
+        self.watcher.read_outputs()
+        self.watcher.cap_logs()
         self.watcher.sample_usage()
         self._recover()
         self._note_conclusions()
         self._record_and_claim()
         self._start_claimed()
+        self._prune()
         self._publish()
 
     def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
@@ -157,7 +169,7 @@ class Supervisor:
             waits.append(BUSY_SECONDS)
         elif self._starts or self._refused:
             waits.append(GROUPING_SECONDS)
-        elif self._ends:
+        elif self._ends or self.watcher.pauses:
             waits.append(0.0)
         due = self.watcher.pause_seconds()
         if due is not None:
@@ -168,16 +180,37 @@ class Supervisor:
             waits.append((self._next_due - self._clock.now_ms()) / 1000)
         if self.reservation is not None and due is None:
             waits.append(0.1)
+        if self._reloads.wanted:
+            waits.append(BUSY_SECONDS)
+        if self.lifeline.kind is LifeKind.UP and self.stopping is None:
+            waits.append(self.pruner.pause_seconds())
         return max(0.0, min(waits))
 
     # --- collect ---
 
     def _hear(self) -> None:
         """What signals and callers ask for is noted."""
-        if self.lifeline.drain_wake():
+        poked = self.lifeline.drain_wake()
+        if poked:
             self._dirty = True
+        self._reloads.hear(0 if self._wakeups is None else self._wakeups.hangups, poked)
         if self.heeds_signals and self._wakeups is not None and self._wakeups.stops:
             self.stop(StopMode.DRAIN if self._wakeups.stops == 1 else StopMode.NOW)
+
+    def _reload(self) -> None:
+        """The configuration holds as it is now, if that was asked for."""
+        settings = self._reloads.settings()
+        if settings is None:
+            return
+        self._settings = settings
+        self.watcher.use(settings.progress_interval, settings.log_cap)
+        self.pruner.use(settings)
+        self._dirty = True
+
+    def _prune(self) -> None:
+        """A slice of what is past its retention is gone; a private life removes nothing."""
+        if self.lifeline.kind is LifeKind.UP and self.stopping is None:
+            self.pruner.step()
 
     def stop(self, mode: StopMode) -> None:
         """It ends in this way; a milder wish never takes back a stronger one."""
@@ -244,6 +277,7 @@ class Supervisor:
                 now = self._clock.now_ms()
                 self._record(now)
                 requests = self.store.transitions.cancel_requests(self.lifeline.id)
+                pauses = self.store.transitions.pause_requests(self.lifeline.id)
                 wish = self.store.lives.stop_requested(self.lifeline.id)
                 claims, more = self._claim(now, wish)
         except (StoreBusyError, StoreFullError):
@@ -259,6 +293,8 @@ class Supervisor:
             attempt = self.watcher.active.get(request.job_id)
             if attempt is not None:
                 attempt.cancel(request, monotonic, now_ms)
+        for pause in pauses:
+            self.watcher.heed_pause(pause)
         if wish is not None:
             self.stop(wish)
 
@@ -268,6 +304,8 @@ class Supervisor:
             or self._ends
             or self._refused
             or self.watcher.progressed
+            or self.watcher.pauses
+            or self.watcher.notes
             or self._dirty
             or self._more
         ):
@@ -295,8 +333,14 @@ class Supervisor:
             transitions.record_progress(
                 self.watcher.active[job_id].claim, self.watcher.active[job_id].progress, now
             )
+        for fact in self.watcher.pauses:
+            transitions.record_pause(fact)
+        self.store.events.add_rows(
+            job_event(now, kind, job_id, data) for kind, job_id, data in self.watcher.notes
+        )
         for end in self._ends:
-            transitions.record_end(end, life, now)
+            if transitions.record_end(end, life, now) and _has_hook(end):
+                add_hooks(self.store, [end.claim.job_id], now)
             attempt = self.watcher.active.get(end.claim.job_id)
             if attempt is not None and attempt.stray_count:
                 data = {"attempt": end.claim.attempt, "processes": attempt.stray_count}
@@ -304,6 +348,7 @@ class Supervisor:
                     [job_event(now, EventKind.JOB_STRAYS_KILLED, end.claim.job_id, data)]
                 )
         transitions.promote_due(now)
+        settle_batches(self.store, now)
         if self.stopping is not None and not self._told_draining:
             self.store.lives.set_draining(life, now)
 
@@ -324,6 +369,8 @@ class Supervisor:
         self._told_draining = self.stopping is not None
         self._starts, self._ends, self._refused, self._refusal = [], [], [], None
         self.watcher.progressed.clear()
+        self.watcher.pauses.clear()
+        self.watcher.notes.clear()
 
     def _checkpoint_when_idle(self) -> None:
         if not self.watcher.active and not self._checkpointed:
@@ -365,6 +412,11 @@ class Supervisor:
         if self.watcher.active or self._starts or self._ends or self._refused or self._claims:
             return False
         return not self.store.jobs.has_work()
+
+
+def _has_hook(end: EndFact) -> bool:
+    spec = end.claim.spec
+    return end.verdict.status.is_terminal and (spec.on_success or spec.on_failure) is not None
 
 
 def earliest(*instants: int | None) -> int | None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 from jobctl.clock import Clock
+from jobctl.executors.log_caps import LogCap
+from jobctl.executors.pauses import resume
 from jobctl.executors.processes import ProcessTable, is_tag, stray_children, tag_of
 from jobctl.executors.trees import members
 from jobctl.model.attempts import AttemptEnd
+from jobctl.model.events import EventKind
+from jobctl.model.sizes import format_size
 from jobctl.model.states import JobId
+from jobctl.store.transitions import PauseFact, PauseRequest
 from jobctl.supervisor.attempts import ActiveAttempt, Cause
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.wakeups import Wakeups
 
 USAGE_SECONDS = 5.0
 """Between two samples of memory; the first comes after ``FIRST_USAGE_SECONDS``."""
+LIMITED_USAGE_SECONDS = 1.0
+"""The same for attempts with a memory limit."""
 FIRST_USAGE_SECONDS = 1.0
 POLL_SECONDS = 0.25
 """Adopted attempts without a pidfd are probed at 4 Hz."""
 KILL_SECONDS = 0.02
+HOT_LOG_SECONDS = 0.02
+"""Until the next look at a log that grows fast."""
+OUTPUT_SECONDS_A_TURN = 0.02
+"""Reading progress from output takes no more of a turn: what is left over comes in the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +49,45 @@ class Watcher:
     Each method is one step of the supervisor's turn and never sleeps.
     """
 
-    def __init__(self, clock: Clock, identities: Identities, progress_seconds: float) -> None:
+    def __init__(
+        self, clock: Clock, identities: Identities, progress_seconds: float, log_cap: int = 1 << 30
+    ) -> None:
         self.active: dict[JobId, ActiveAttempt] = {}
         self.progressed: set[JobId] = set()
         """Jobs that reported something since this was cleared."""
+        self.pauses: list[PauseFact] = []
+        """Jobs whose tree was stopped, or set going, since this was cleared."""
+        self.notes: list[tuple[EventKind, JobId, dict[str, object]]] = []
+        """What else is worth an event, since this was cleared."""
         self.wakeups: Wakeups | None = None
         self._clock = clock
+        self._log_cap = log_cap
         self._identities = identities
         self._progress_seconds = progress_seconds
         self._children: dict[int, ActiveAttempt] = {}
         self._leaderless: list[ActiveAttempt] = []
         """Leaders that ended since the last turn; their leftovers are not looked for yet."""
         self._concluded: list[Conclusion] = []
-        self._progress_at = self._probe_at = 0.0
+        self._progress_at = self._probe_at = self._caps_at = 0.0
         self._usage_at: float | None = None
+        self._all_usage_at = 0.0
+        self._outputs: list[JobId] = []
+        """Whose output is still to be read in this round."""
+        self._hot: set[JobId] = set()
+        """Whose log grows fast."""
+        self._hot_at = 0.0
+
+    def use(self, progress_seconds: float, log_cap: int) -> None:
+        """From now on these hold."""
+        self._progress_seconds, self._log_cap = progress_seconds, log_cap
 
     def add(self, attempt: ActiveAttempt) -> None:
         """The attempt is watched; one whose leader has ended already is concluded when its leftovers are gone."""
         self.active[attempt.claim.job_id] = attempt
+        cap = attempt.claim.spec.max_log_bytes
+        attempt.log_cap = LogCap(attempt.log_paths, self._log_cap if cap is None else cap)
+        if attempt.claim.spec.max_memory_bytes is not None and self._usage_at is not None:
+            self._usage_at = min(self._usage_at, self._clock.monotonic() + FIRST_USAGE_SECONDS)
         if attempt.leader_ended_at is not None:
             if attempt.kill is None:
                 self._conclude(attempt)
@@ -65,6 +98,7 @@ class Watcher:
 
     def forget(self, job_id: JobId) -> ActiveAttempt | None:
         """The attempt is on record as ended."""
+        self._hot.discard(job_id)
         return self.active.pop(job_id, None)
 
     def take_concluded(self) -> list[Conclusion]:
@@ -79,10 +113,14 @@ class Watcher:
         now = self._clock.monotonic()
         waits = [self._progress_at - now, (self._usage_at or now) - now]
         for attempt in self.active.values():
-            if attempt.kill is not None:
+            if attempt.kill is not None or attempt.pause is not None:
                 waits.append(KILL_SECONDS)
             elif attempt.deadline is not None:
                 waits.append(attempt.deadline - now)
+        if self._outputs:
+            waits.append(KILL_SECONDS)
+        if self._hot:
+            waits.append(self._hot_at - now)
         return max(0.0, min(waits))
 
     def reap(self) -> None:
@@ -191,6 +229,77 @@ class Watcher:
         for job_id, attempt in self.active.items():
             if not attempt.concluded and attempt.read_progress():
                 self.progressed.add(job_id)
+        if not self._outputs:
+            self._outputs = [job_id for job_id, attempt in self.active.items() if attempt.reads_output]
+
+    def read_outputs(self) -> None:
+        """What the output of jobs with a pattern tells of their progress is known, as far as the time allows."""
+        stop = time.perf_counter() + OUTPUT_SECONDS_A_TURN
+        while self._outputs and time.perf_counter() < stop:
+            attempt = self.active.get(self._outputs.pop())
+            if attempt is not None and not attempt.concluded:
+                self._read_output(attempt)
+
+    def _read_output(self, attempt: ActiveAttempt, *, final: bool = False) -> None:
+        if attempt.read_output(final=final):
+            self.progressed.add(attempt.claim.job_id)
+        if problem := attempt.take_pattern_problem():
+            self._note(EventKind.JOB_PATTERN_DROPPED, attempt, error=problem)
+
+    def cap_logs(self) -> None:
+        """No log takes more blocks than its cap, but for what was written since the last look."""
+        now = self._clock.monotonic()
+        if now >= self._caps_at:
+            self._caps_at = now + self._progress_seconds
+            looked = list(self.active)
+        elif self._hot and now >= self._hot_at:
+            looked = list(self._hot)
+        else:
+            return
+        self._hot_at = now + HOT_LOG_SECONDS
+        for job_id in looked:
+            attempt = self.active.get(job_id)
+            if attempt is not None and not attempt.concluded:
+                self._cap_log(attempt)
+
+    def _cap_log(self, attempt: ActiveAttempt) -> None:
+        if attempt.log_cap is None:
+            return
+        job_id = attempt.claim.job_id
+        look = attempt.log_cap.look(hot=job_id in self._hot)
+        (self._hot.add if look.hot else self._hot.discard)(job_id)
+        if look.cut and not attempt.log_was_cut:
+            attempt.log_was_cut = True
+            self._note(EventKind.JOB_LOG_CUT, attempt, cap_bytes=attempt.log_cap.cap)
+        if look.problem is not None:
+            self._note(EventKind.JOB_LOG_UNCAPPED, attempt, error=look.problem)
+
+    def _note(self, kind: EventKind, attempt: ActiveAttempt, **data: object) -> None:
+        self.notes.append((kind, attempt.claim.job_id, {"attempt": attempt.claim.attempt, **data}))
+
+    def heed_pause(self, request: PauseRequest) -> None:
+        """The tree is being stopped, or goes on from now."""
+        attempt, now = self.active.get(request.job_id), self._clock.monotonic()
+        if attempt is None or attempt.kill is not None or attempt.leader_ended_at is not None:
+            return
+        if request.pause:
+            attempt.start_pause(now)
+            return
+        resume(ProcessTable.read(), attempt.tree)
+        if attempt.paused_at is not None:
+            attempt.resumed(now)
+            self.pauses.append(PauseFact(attempt.claim, False, self._clock.now_ms()))
+
+    def advance_pauses(self) -> None:
+        """Each tree that is being stopped came one step closer to standing still."""
+        pausing = [a for a in self.active.values() if a.pause is not None and not a.concluded]
+        if not pausing:
+            return
+        table, now = ProcessTable.read(), self._clock.monotonic()
+        for attempt in pausing:
+            if attempt.pause is not None and attempt.pause.advance(table, now):
+                attempt.paused(now, self._clock.now_ms())
+                self.pauses.append(PauseFact(attempt.claim, True, self._clock.now_ms()))
 
     def sample_usage(self) -> None:
         """Now and then, the memory of every tree is known."""
@@ -202,10 +311,24 @@ class Watcher:
             self._usage_at = now + FIRST_USAGE_SECONDS
         if now < self._usage_at:
             return
-        self._usage_at = now + USAGE_SECONDS
+        everyone = now >= self._all_usage_at
+        if everyone:
+            self._all_usage_at = now + USAGE_SECONDS
+        limited = [a for a in self.active.values() if a.claim.spec.max_memory_bytes is not None]
+        self._usage_at = (
+            min(self._all_usage_at, now + LIMITED_USAGE_SECONDS) if limited else self._all_usage_at
+        )
         table = ProcessTable.read()
-        for attempt in self.active.values():
+        for attempt in self.active.values() if everyone else limited:
             attempt.sample_usage(table)
+        for attempt in limited:
+            if attempt.kill is None and attempt.leader_ended_at is None and attempt.exceeds_memory():
+                self._end_for_memory(attempt, now)
+
+    def _end_for_memory(self, attempt: ActiveAttempt, now: float) -> None:
+        limit = format_size(attempt.claim.spec.max_memory_bytes or 0)
+        attempt.error = f"its processes used {format_size(attempt.rss_bytes)} of memory, the limit is {limit}"
+        attempt.start_kill(Cause.MEMORY, now, self._clock.now_ms())
 
     def abandon(self) -> None:
         """The processes run on without this supervisor, for the next one to adopt."""
@@ -227,7 +350,7 @@ class Watcher:
         ended = now if record is None else min(max(record.ended_at_ms, attempt.claim.started_at), now)
         attempt.has_record = record is not None
         attempt.leader_ended_at = ended
-        attempt.deadline = None
+        attempt.deadline = attempt.pause = attempt.time_left = None
         self._leaderless.append(attempt)
 
     def _conclude(self, attempt: ActiveAttempt) -> None:
@@ -238,4 +361,6 @@ class Watcher:
             end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
         if attempt.read_progress(final=True):
             self.progressed.add(attempt.claim.job_id)
+        self._read_output(attempt, final=True)
+        self._cap_log(attempt)
         self._concluded.append(Conclusion(attempt, end, result))

@@ -52,10 +52,10 @@ def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
         "workflow_id": job.workflow_id,
         "step": job.step,
         "submitted_by": job.submitted_by,
-        "after": [],
+        "after": [{"id": need.needs, "condition": need.condition.value} for need in job.after],
         "unique": job.unique_key,
         "lock": job.lock_key,
-        "resources": {},
+        "resources": resources_json(job),
         "executor": "command" if job.kind is JobKind.COMMAND else job.kind.value,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
@@ -85,6 +85,25 @@ def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
         "directory": encodable(home.attempt(job.id, job.attempt)) if job.attempt else None,
         "log_path": log_path(home, job.id, job.attempt, spec.split_output),
     }
+
+
+def resources_json(job: Job) -> dict[str, object]:
+    """``{"gpu": {"amount": 2, "indices": [0, 1]}}``: no indices while it waits."""
+    waits = job.status in (JobStatus.CREATED, JobStatus.QUEUED)
+    return {
+        name: {"amount": use.amount, "indices": [] if waits else list(use.indices)}
+        for name, use in job.resources.items()
+    }
+
+
+def resources_text(job: Job) -> str:
+    """``gpu=2 (0, 1)``: the indices once it has started."""
+    waits = job.status in (JobStatus.CREATED, JobStatus.QUEUED)
+    return ", ".join(
+        f"{name}={use.amount}"
+        + ("" if waits or not use.indices else f" ({', '.join(map(str, use.indices))})")
+        for name, use in job.resources.items()
+    )
 
 
 def attempt_json(attempt: Attempt, home: Home, now_ms: int) -> dict[str, object]:
@@ -141,11 +160,19 @@ def wait_of(job: Job, now_ms: int) -> float:
 
 
 def eta_of(job: Job, now_ms: int) -> float | None:
-    """Seconds a running job still needs at the rate so far; None while that cannot be known."""
-    percent, elapsed = job.progress.percent, duration_of(job, now_ms)
-    if job.status is not JobStatus.RUNNING or not percent or elapsed is None:
+    """Seconds a running job still needs: at the rate so far, else as long as its name usually takes.
+
+    None while that cannot be known, while it is paused, and once it took longer than usual.
+    """
+    elapsed = duration_of(job, now_ms)
+    if job.status is not JobStatus.RUNNING or elapsed is None or job.paused_at is not None:
         return None
-    return round(elapsed * (100 - percent) / percent, 3)
+    elapsed = max(0.0, elapsed - job.paused_ms / 1000)
+    if percent := job.progress.percent:
+        return round(elapsed * (100 - percent) / percent, 3)
+    if job.usual_seconds is None or job.usual_seconds < elapsed:
+        return None
+    return round(job.usual_seconds - elapsed, 3)
 
 
 def status_text(job: Job) -> str:
@@ -176,6 +203,12 @@ def progress_text(job: Job) -> str:
     return " ".join(parts)
 
 
+def log_size_text(written: int, dropped: int) -> str:
+    """``3.2GiB, of which 2.2GiB were dropped by the log limit``."""
+    text = format_size(written)
+    return f"{text}, of which {format_size(dropped)} were dropped by the log limit" if dropped else text
+
+
 def jobs_plain(jobs: Sequence[Job], now_ms: int) -> str:
     """Aligned columns under a header, nothing cut: what pipes get."""
     return aligned([HEADER, *(_row(job, now_ms) for job in jobs)])
@@ -193,6 +226,36 @@ def _row(job: Job, now_ms: int) -> tuple[str, ...]:
         length(duration_of(job, now_ms)) or "-",
         exit_text(job) or "-",
     )
+
+
+def hook_json(hook: Job) -> dict[str, object]:
+    """A hook job in brief."""
+    return {
+        "id": hook.id,
+        "name": hook.name,
+        "status": hook.status.value,
+        "exit_code": hook.exit_code,
+        "command": hook.spec.shell,
+    }
+
+
+def hook_line(hook: Job) -> str:
+    """``job 14 backup:on_failure completed: notify …``."""
+    detail = f", {exit_text(hook)}" if exit_text(hook) not in ("", "0") else ""
+    return f"job {hook.id} {printable(hook.name)} {hook.status.value}{detail}: {command_text(hook)}"
+
+
+def history_plain(jobs: Sequence[Job], now_ms: int) -> str:
+    """One run a line: start, end, duration, status, exit."""
+    header = ("ID", "STARTED", "FINISHED", "DURATION", "STATUS", "EXIT", "ATTEMPT")
+    rows = (
+        (
+            str(job.id), wall(job.started_at) or "-", wall(job.finished_at) or "-",
+            length(duration_of(job, now_ms)) or "-", status_text(job), exit_text(job) or "-", str(job.attempt),
+        )
+        for job in jobs
+    )  # fmt: skip
+    return aligned([header, *rows])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -224,6 +287,9 @@ def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
         ("submitted by", job.submitted_by),
         ("unique", job.unique_key),
         ("lock", job.lock_key),
+        ("after", ", ".join(f"{need.needs} ({need.condition.value})" for need in job.after)),
+        ("resources", resources_text(job)),
+        ("item", job.spec.item),
         ("attempt", f"{job.attempt} (of {job.max_attempts} allowed, {job.attempts_used} used)"),
         ("progress", progress_text(job)),
         ("exit", exit_text(job)),

@@ -8,11 +8,11 @@ from jobctl.model.queues import Queue
 from jobctl.views.jobs import aligned
 from jobctl.views.text import printable
 
-HEADER = ("NAME", "STATE", "SLOTS", "RUNNING", "QUEUED", "CREATED")
+HEADER = ("NAME", "STATE", "SLOTS", "RATE", "RUNNING", "QUEUED", "CREATED")
 
 
 def queue_json(queue: Queue) -> dict[str, object]:
-    """The queue with exactly the keys of CLI.md, in their order."""
+    """The queue with the keys of CLI.md, in their order, and ``draining``."""
     return {
         "name": queue.name,
         "concurrency": queue.concurrency,
@@ -20,7 +20,8 @@ def queue_json(queue: Queue) -> dict[str, object]:
         "queued": queue.queued,
         "created": queue.created,
         "paused": queue.paused,
-        "rate": None,
+        "rate": None if queue.rate is None else str(queue.rate),
+        "draining": queue.draining,
     }
 
 
@@ -30,6 +31,12 @@ def queues_plain(queues: Sequence[Queue]) -> str:
 
 
 def _row(queue: Queue) -> tuple[str, ...]:
-    state = "paused" if queue.paused else "open"
-    counts = (queue.concurrency, queue.running, queue.queued, queue.created)
-    return (printable(queue.name), state, *map(str, counts))
+    rate = "-" if queue.rate is None else str(queue.rate)
+    counts = (queue.running, queue.queued, queue.created)
+    return (printable(queue.name), queue_state(queue), str(queue.concurrency), rate, *map(str, counts))
+
+
+def queue_state(queue: Queue) -> str:
+    """``open``, ``paused``, ``draining`` or both."""
+    words = [word for word, holds in (("paused", queue.paused), ("draining", queue.draining)) if holds]
+    return ",".join(words) or "open"

@@ -102,5 +102,6 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
 
 def _queue_text(queue: Queue) -> str:
     waiting = f", {queue.queued} queued" if queue.queued else ""
-    paused = ", paused" if queue.paused else ""
+    paused = (", paused" if queue.paused else "") + (", draining" if queue.draining else "")
+    paused += "" if queue.rate is None else f", {queue.rate}"
     return f"{printable(queue.name)}: {queue.running} of {queue.concurrency} slots in use{waiting}{paused}"

@@ -20,6 +20,8 @@ def verbs() -> Iterator[tuple[str, Verb]]:
     """Every verb by its words: ``submit``, ``queue add``."""
     for word, entry in VERBS.items():
         if isinstance(entry, VerbGroup):
+            if entry.own is not None:
+                yield word, entry.own
             yield from ((f"{word} {below}", verb) for below, verb in entry.verbs.items())
         else:
             yield word, entry
@@ -86,10 +88,11 @@ def check_call(words: list[str]) -> int:
     entry, rest = VERBS[first], words[1:]
     verb = first
     if isinstance(entry, VerbGroup):
-        assert rest, words
-        below = GROUP_ALIASES.get(rest[0], rest[0])
-        assert below in entry.verbs, words
-        verb, rest = f"{first} {below}", rest[1:]
+        below = GROUP_ALIASES.get(rest[0], rest[0]) if rest else ""
+        if below in entry.verbs:
+            verb, rest = f"{first} {below}", rest[1:]
+        else:
+            assert entry.own is not None, words
     known = options_of(verb)
     for word in rest:
         if word.startswith("-") and word != "-":

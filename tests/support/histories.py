@@ -47,7 +47,7 @@ class History:
         with self.store.write():
             return self.store.submissions.submit(
                 [Submission(name=name, spec=spec, environment={}, **fields)], self.clock.now_ms()
-            )[0]
+            )[0].id
 
     def start(self, job_id: JobId) -> Claim:
         """All that is queued is claimed; this job's attempt runs and has an empty log."""

@@ -50,7 +50,7 @@ def make_submission(name: str = "true", **changes: object) -> Submission:
 def add_job(store: Store, name: str = "true", **changes: object) -> JobId:
     """The id of a job stored just now."""
     with store.write():
-        return store.submissions.submit([make_submission(name, **changes)], NOON)[0]
+        return store.submissions.submit([make_submission(name, **changes)], NOON)[0].id
 
 
 def start_jobs(store: Store, count: int = 1) -> LifeId:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobctl.store.migrations import m0001_jobs, m0002_limits
+from jobctl.store.migrations import m0001_jobs, m0002_limits, m0003_batches, m0004_pauses, m0005_retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,9 @@ class Migration:
 MIGRATIONS = (
     Migration(1, "jobs", m0001_jobs.STATEMENTS),
     Migration(2, "limits", m0002_limits.STATEMENTS),
+    Migration(3, "batches", m0003_batches.STATEMENTS),
+    Migration(4, "pauses", m0004_pauses.STATEMENTS),
+    Migration(5, "retention", m0005_retention.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

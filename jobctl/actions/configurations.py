@@ -1,0 +1,118 @@
+"""Applying ``jobctl.yaml`` to the store: its queues and resources; telling the supervisor to read it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+from jobctl.actions.supervisors import running_supervisor, wake
+from jobctl.clock import Clock, Milliseconds
+from jobctl.model.configurations import Configuration, QueueEntry
+from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
+from jobctl.store import Store
+from jobctl.store.gates import Gates
+
+RELOAD_MARK = "reload"
+"""The file in the directory of a life that asks it to read the configuration again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that the configuration changed, each as a user would write it."""
+
+    entity: str
+    name: str
+    key: str
+    before: object
+    after: object
+
+    def __str__(self) -> str:
+        """``queue gpu: concurrency 1 → 2``."""
+        return f"{self.entity} {self.name}: {self.key} {_written(self.before)} → {_written(self.after)}"
+
+
+def apply_configuration(store: Store, configuration: Configuration, clock: Clock) -> list[Change]:
+    """The store has the queues and resources that the configuration names, all or none; returns what changed.
+
+    What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out.
+    """
+    now = clock.now_ms()
+    with store.write():
+        changes = _Applying(store, now).all(configuration)
+    if changes:
+        wake(store.home)
+    return changes
+
+
+def request_reload(store: Store) -> bool:
+    """The running supervisor reads its configuration again; False when none runs."""
+    life = running_supervisor(store)
+    if life is None:
+        return False
+    with contextlib.suppress(FileNotFoundError):  # it is just ending
+        os.close(os.open(f"{store.home.life(life.id)}/{RELOAD_MARK}", os.O_WRONLY | os.O_CREAT, 0o600))
+    wake(store.home)
+    return True
+
+
+class _Applying:
+    """One application, in an open write transaction."""
+
+    def __init__(self, store: Store, now: Milliseconds) -> None:
+        self._store = store
+        self._now = now
+        self._known = {queue.name: queue for queue in store.queues.limits()}
+        self._changes: list[Change] = []
+
+    def all(self, configuration: Configuration) -> list[Change]:
+        slots = configuration.settings.get("concurrency")
+        if slots is not None:
+            self._queue(QueueEntry(DEFAULT_QUEUE, {"concurrency": slots}))
+        for entry in configuration.queues:
+            self._queue(entry)
+        if configuration.resources is not None:
+            self._resources(dict(configuration.resources))
+        return self._changes
+
+    def _queue(self, entry: QueueEntry) -> None:
+        queues, name = self._store.queues, entry.name
+        queue = self._known.get(name)
+        if queue is None:
+            slots = DEFAULT_CONCURRENCY if entry.concurrency is None else entry.concurrency
+            queues.add(name, slots, self._now)
+            queue = self._known[name] = Queue(name, slots, paused=False)
+            self._note("queue", name, "concurrency", None, slots)
+        elif entry.concurrency is not None and entry.concurrency != queue.concurrency:
+            queues.set_concurrency(name, entry.concurrency, self._now)
+            self._note("queue", name, "concurrency", queue.concurrency, entry.concurrency)
+        if "rate" in entry.given and entry.rate != queue.rate:
+            queues.set_rate(name, entry.rate, self._now)
+            self._note("queue", name, "rate", _text(queue.rate), _text(entry.rate))
+        if entry.paused is not None and entry.paused != queue.paused:
+            queues.set_paused(name, entry.paused, self._now)
+            self._note("queue", name, "paused", queue.paused, entry.paused)
+
+    def _resources(self, wanted: dict[str, int]) -> None:
+        present = self._store.queues.resources()
+        if present == wanted:
+            return
+        self._store.queues.set_resources(wanted)
+        for name in sorted(present.keys() | wanted.keys()):
+            if present.get(name) != wanted.get(name):
+                self._note("resource", name, "count", present.get(name), wanted.get(name))
+        # Who waited for more of one may have it now.
+        Gates(self._store.database, self._store.events).free_resources(self._now)
+
+    def _note(self, entity: str, name: str, key: str, before: object, after: object) -> None:
+        self._changes.append(Change(entity, name, key, before, after))
+
+
+def _text(rate: object) -> str | None:
+    return None if rate is None else str(rate)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else str(value)

@@ -1,0 +1,16 @@
+"""Reasons as JSON."""
+
+from __future__ import annotations
+
+from jobctl.model.explanations import Cause
+from jobctl.views.instants import instant_json
+from jobctl.views.jobs import encodable
+
+
+def cause_json(cause: Cause) -> dict[str, object]:
+    """``{"code": "lock", "message": …}``, then the facts; instants are RFC 3339."""
+    facts = {
+        name: instant_json(value) if name.endswith("_at") and isinstance(value, int) else value
+        for name, value in cause.facts.items()
+    }
+    return {"code": cause.code, "message": encodable(cause.message), **facts}
