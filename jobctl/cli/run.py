@@ -116,8 +116,8 @@ class _Interrupts:
         if self.detach:
             self.call.note(f"job {self.job_id} goes on; see: jobctl logs -f {self.job_id}")
             return True
-        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
         self.cancel()
+        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
         return False
 
     def cancel(self) -> None:

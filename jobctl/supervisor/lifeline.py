@@ -64,7 +64,8 @@ class Lifeline:
         return poked
 
     def end(self, reason: str) -> None:
-        """The life is over on record and its files are gone."""
+        """The life is over on record and its files are gone; other writers are waited for."""
+        self.store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
         self.store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
         with self.store.write():
             self.store.lives.end(self.id, reason, self._clock.now_ms())

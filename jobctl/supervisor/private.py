@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from jobctl.actions.submissions import submit
 from jobctl.clock import Clock
+from jobctl.errors import StoreBusyError
 from jobctl.executors.registry import EXECUTORS
 from jobctl.model.lives import LifeKind, StopMode
 from jobctl.model.specs import Submission
@@ -53,8 +54,12 @@ class PrivateLife:
 
     def _heed(self, on_stop: Callable[[int], bool]) -> bool:
         while self._heard < self._wakeups.stops:
+            try:
+                leave = on_stop(self._wakeups.last_stop)
+            except StoreBusyError:
+                return False  # once more after the next turn
             self._heard += 1
-            if on_stop(self._wakeups.last_stop):
+            if leave:
                 self._supervisor.stop(StopMode.LEAVE_RUNNING)
         return False
 
