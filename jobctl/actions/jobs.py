@@ -18,6 +18,7 @@ from jobctl.store.jobs import Selected
 WAITING = (JobStatus.CREATED, JobStatus.QUEUED)
 ACTIVE = (*WAITING, JobStatus.RUNNING)
 ENDED = tuple(status for status in JobStatus if status in TERMINAL)
+UNSUCCESSFUL = tuple(status for status in ENDED if status is not JobStatus.COMPLETED)
 LONGEST_REASON = 500
 LARGEST_SIGNAL = 64
 
@@ -69,6 +70,8 @@ def cancel(
 def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     """Ended jobs are queued again under the same id, with a fresh attempt budget.
 
+    A bulk selector leaves completed jobs alone; one named outright runs again.
+
     Raises:
         NotFoundError: a job named outright does not exist.
         StateConflictError: a job named outright has not ended.
@@ -82,7 +85,7 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
             if store.transitions.retry(job.id, now)
         ]
 
-    return _apply(store, selector, ENDED, "retry", change)
+    return _apply(store, selector, ENDED, "retry", change, bulk=UNSUCCESSFUL)
 
 
 def hold(store: Store, selector: Selector, clock: Clock) -> list[Done]:
@@ -185,6 +188,8 @@ def _apply(
     statuses: tuple[JobStatus, ...],
     verb: str,
     change: Callable[[Iterable[Selected]], list[Done]],
+    *,
+    bulk: tuple[JobStatus, ...] | None = None,
 ) -> list[Done]:
     """What ``selector`` names in one of ``statuses`` was changed in one transaction, or nothing was."""
     with store.write():
@@ -194,7 +199,9 @@ def _apply(
             if job.outright and job.status not in statuses:
                 hint = f"it must be {', '.join(statuses[:-1])} or {statuses[-1]}"
                 raise StateConflictError(f"cannot {verb} a {job.status.value} job", job.id, hint)
-        done = change([job for job in selected if job.status in statuses])
+        done = change(
+            [job for job in selected if job.status in (statuses if job.outright else bulk or statuses)]
+        )
     if done:
         wake(store.home)
     return done

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from jobctl import __version__
 from jobctl.clock import Clock, SystemClock
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, resolve_home, settings_of
@@ -102,6 +103,12 @@ def root_callback(
       jobctl up                            run what is queued, here in the foreground
       jobctl list                          see how it stands
     """
+    if version:
+        sys.stdout.write(f"jobctl {__version__}\n")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        sys.stdout.write(f"{ctx.get_help()}\n")
+        raise typer.Exit
     ctx.meta[_ROOT_KEY] = {"home": home, "no_color": no_color, "debug": debug}
 
 

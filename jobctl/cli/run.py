@@ -21,6 +21,7 @@ from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.errors import InterruptedByUserError, StateConflictError
 from jobctl.executors.logs import LogFollower
+from jobctl.model.durations import format_duration
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import parse_selector
@@ -28,6 +29,7 @@ from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from jobctl.views.jobs import job_json
+from jobctl.views.text import printable
 
 REFUSED = 125
 """jobctl itself failed or refused."""
@@ -44,7 +46,7 @@ def run(
     ] = False,
     definition: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME [K=V…]] | -- CMD…", help="What to run.", show_default=False),
+        typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False),
     ] = None,
 ) -> int:
     """Submit a job, stream its output and exit with its code; without a supervisor it is run right here.
@@ -86,7 +88,18 @@ def _run(call: Invocation, store: Store, options: JobOptions, detach: bool) -> i
         raise StateConflictError("the job was removed while it ran", job_id)
     if call.json:
         _print_json(call, store, job)
+    elif why := _jobctls_own_doing(job):
+        call.note(f"jobctl: job {job.id}: {printable(why)}")
     return exit_code_of(job)
+
+
+def _jobctls_own_doing(job: Job) -> str | None:
+    """Why the job ended, where neither it nor its output can have said so."""
+    if job.status is JobStatus.TIMEOUT:
+        return f"timed out after {format_duration(job.spec.timeout_seconds or 0)}"
+    if job.status is JobStatus.CANCELLED:
+        return "was cancelled"
+    return job.error if job.status is JobStatus.FAILED else None
 
 
 def exit_code_of(job: Job) -> int:

@@ -40,7 +40,9 @@ class Queues:
             " ORDER BY q.name<>'default', q.name"
         )
         created: dict[str, int] = dict(
-            self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='created' GROUP BY queue")
+            self._database.rows(
+                "SELECT queue, count(*) FROM jobs INDEXED BY jobs_waiting WHERE state='created' GROUP BY queue"
+            )
         )
         return [Queue(row[0], row[1], bool(row[2]), row[3], row[4], created.get(row[0], 0)) for row in rows]
 

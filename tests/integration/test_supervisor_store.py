@@ -180,3 +180,17 @@ def test_a_full_disk_stops_nothing_for_good(small_stage: Stage) -> None:
     assert stage.job(running).exit_code == 7
     for job_id in (running, *queued):
         assert starts_and_ends(stage.events(job_id)) == {1: (1, 1)}
+
+
+def test_a_disk_that_is_full_while_nothing_runs_stops_nothing(small_stage: Stage) -> None:
+    """The WAL cannot be emptied into the store then."""
+    stage = small_stage
+    supervisor = stage.supervise()
+    big = stage.shell("printf '\"%0900000d\"' 0 >$JOBCTL_RESULT")
+    stage.turn_until_status(supervisor, big, COMPLETED)
+    fill(stage.root / "ballast")
+    for _ in range(5):
+        supervisor.turn()
+        stage.clock.advance(1)
+    (stage.root / "ballast").unlink()
+    stage.turn_until_status(supervisor, stage.submit("true"), COMPLETED)

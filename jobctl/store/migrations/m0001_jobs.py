@@ -52,7 +52,7 @@ STATEMENTS = (
     ) STRICT""",
     "CREATE INDEX jobs_claim ON jobs(queue, priority, id) WHERE state='queued'",
     "CREATE INDEX jobs_due ON jobs(eligible_at) WHERE state='created' AND reason IN('time','retry')",
-    "CREATE INDEX jobs_waiting ON jobs(reason, id) WHERE state='created'",
+    "CREATE INDEX jobs_waiting ON jobs(queue, reason) WHERE state='created'",
     "CREATE INDEX jobs_running ON jobs(queue, life_id) WHERE state='running'",
     "CREATE INDEX jobs_cancelling ON jobs(life_id) WHERE state='running' AND cancel_requested_at IS NOT NULL",
     "CREATE INDEX jobs_reserved ON jobs(life_id) WHERE reserved=1",
