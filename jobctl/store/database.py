@@ -131,11 +131,11 @@ class Database:
         self.peewee.connection().setbusytimeout(int(seconds * 1000))
 
     def checkpoint(self) -> None:
-        """The WAL is emptied if nobody reads or writes; never waits."""
+        """The WAL is emptied if nobody reads or writes and the disk has room; never waits."""
         self.set_timeout(0)
         try:
             self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        except StoreBusyError:
+        except (StoreBusyError, StoreFullError):
             return
         finally:
             self.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
