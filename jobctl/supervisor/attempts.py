@@ -16,6 +16,9 @@ from jobctl.model.progress import Progress, fold
 from jobctl.model.states import Reason
 from jobctl.store.transitions import CancelRequest, Claim
 
+STOP_CODES = (130, 137, 143)
+"""Exit codes of a process that INT, KILL or TERM ended."""
+
 _COARSE_MS = 20
 """File times come from a clock that is up to 10 ms late."""
 
@@ -56,6 +59,8 @@ class ActiveAttempt:
         """Whether an exit record was found once the leader had ended."""
         self.concluded = False
         """Whether it is over and only waits to be recorded."""
+        self.was_stopped = False
+        """Whether a supervisor that has died since was stopping it: an end by a signal is that stop."""
         self.stray_count = 0
         self.cpu_seconds: float | None = None
         self.max_rss_bytes: int | None = None
@@ -149,6 +154,8 @@ class ActiveAttempt:
             and record.ended_at_ms + _COARSE_MS < self._kill_started_ms
         ):
             cause = None
+        if cause is None and self.was_stopped and (record is None or record.code in STOP_CODES):
+            cause = Cause.STOP
         status = self.process.returncode if self.process is not None else None
         return end_of(record, cause, status, self.error)
 

@@ -13,6 +13,7 @@ from jobctl.clock import Clock
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.trees import members
+from jobctl.model.lives import StopMode
 from jobctl.model.states import LifeId
 from jobctl.store import Store
 from jobctl.store.transitions import Claim, StartFact
@@ -68,6 +69,10 @@ class Recovery:
     def _take_over_from(self, life: LifeId, deliver: Callable[[ActiveAttempt], None]) -> None:
         table = ProcessTable.read()
         found = [(claim, self._probed(claim)) for claim in self._store.transitions.orphans(life)]
+        if self._store.lives.stop_requested(life) is StopMode.NOW:
+            for _, attempt in found:
+                if attempt is not None:
+                    attempt.was_stopped = True
         with self._store.write():
             taken = [attempt for claim, attempt in found if self._take(claim, attempt)]
         for attempt in taken:

@@ -15,7 +15,6 @@ from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.base import Executor
-from jobctl.executors.processes import become_subreaper
 from jobctl.model.attempts import AttemptEnd, judge
 from jobctl.model.events import Entity, Event, EventKind
 from jobctl.model.lives import LifeKind, StopMode
@@ -103,10 +102,10 @@ class Supervisor:
         self._resume_claims_at: float | None = None
         self._recover_at = 0.0
         self._checkpointed = False
-        self._told_draining = False
+        self._told: StopMode | None = None
+        """The way of stopping that is on record."""
         self._wakeups: Wakeups | None = None
         store.database.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
-        become_subreaper()
 
     # --- the turn ---
 
@@ -304,8 +303,10 @@ class Supervisor:
                     [job_event(now, EventKind.JOB_STRAYS_KILLED, end.claim.job_id, data)]
                 )
         transitions.promote_due(now)
-        if self.stopping is not None and not self._told_draining:
-            self.store.lives.set_draining(life, now)
+        if self.stopping is not None and self.stopping is not self._told:
+            if self._told is None:
+                self.store.lives.set_draining(life, now)
+            self.store.lives.request_stop(life, self.stopping)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
@@ -321,7 +322,7 @@ class Supervisor:
             self.watcher.forget(end.claim.job_id)
         if self._ends and self.lifeline.kind is LifeKind.RUN:
             wake(self.store.home)  # a slot is free for others
-        self._told_draining = self.stopping is not None
+        self._told = self.stopping
         self._starts, self._ends, self._refused, self._refusal = [], [], [], None
         self.watcher.progressed.clear()
 

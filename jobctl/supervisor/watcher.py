@@ -6,7 +6,14 @@ import os
 from dataclasses import dataclass
 
 from jobctl.clock import Clock
-from jobctl.executors.processes import ProcessTable, is_tag, stray_children, tag_of
+from jobctl.executors.processes import (
+    ProcessTable,
+    become_subreaper,
+    group_exists,
+    is_tag,
+    stray_children,
+    tag_of,
+)
 from jobctl.executors.trees import members
 from jobctl.model.attempts import AttemptEnd
 from jobctl.model.states import JobId
@@ -49,6 +56,7 @@ class Watcher:
         self._leaderless: list[ActiveAttempt] = []
         """Leaders that ended since the last turn; their leftovers are not looked for yet."""
         self._concluded: list[Conclusion] = []
+        self._inherits_orphans = become_subreaper()
         self._progress_at = self._probe_at = 0.0
         self._usage_at: float | None = None
 
@@ -140,10 +148,14 @@ class Watcher:
     def _may_have_leftovers(self, ended: list[ActiveAttempt]) -> bool:
         """Whether an orphan of theirs may be about: as a subreaper this process inherits each one at once.
 
+        Where there are no subreapers (macOS) only those in the leader's own process group are noticed.
+
         Its tag tells whose it is; one without (``su`` resets limits) may be anybody's.
         """
         if any(attempt.adopted or not attempt.has_record for attempt in ended):
             return True
+        if not self._inherits_orphans:
+            return any(group_exists(attempt.pid) for attempt in ended)
         strays = stray_children(self._children.keys())
         if not strays:
             return False

@@ -15,6 +15,7 @@ from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.errors import StoreBusyError
 from jobctl.executors.attempts import EXIT_BLANK, PID_BLANK
 from jobctl.model.attempts import Outcome
+from jobctl.model.lives import StopMode
 from jobctl.model.selectors import parse_selector
 from jobctl.model.specs import OnCrash
 from jobctl.model.states import JobId, JobStatus
@@ -281,3 +282,20 @@ def test_a_life_that_dies_while_another_supervises_is_taken_over(stage: Stage) -
     with Store.open(stage.home, stage.clock) as store:
         assert [life.id for life in store.lives.unended()] == [up.lifeline.id]
     assert len(list(Path(stage.home.lives).iterdir())) == 1
+
+
+def test_a_job_that_was_being_stopped_when_its_supervisor_died_goes_back_unburnt(stage: Stage) -> None:
+    gate = stage.root / "gate"
+    gate.touch()
+    job_id = stage.shell("while [ -e gate ]; do sleep 0.01; done")
+    supervisor = stage.supervise()
+    stage.start(supervisor, job_id)
+    supervisor.stop(StopMode.NOW)
+    supervisor.turn()
+    stage.kill(supervisor)
+    following = stage.supervise()
+    gate.unlink()
+    job = stage.turn_until_status(following, job_id, COMPLETED)
+    assert (job.attempt, job.attempts_used) == (2, 1)
+    first = stage.attempts(job_id)[0]
+    assert (first.outcome, first.reason) == (Outcome.CANCELLED, "stopped")
