@@ -101,6 +101,12 @@ class StoreBusyError(UnusableError):
     default_code = "E_STORE_BUSY"
 
 
+class SecretsError(UnusableError):
+    """``secrets.env`` is unsafe, unreadable or malformed."""
+
+    default_code = "E_SECRETS"
+
+
 class SupervisorDownError(JobctlError):
     """The request needs a running supervisor."""
 

@@ -84,6 +84,10 @@ class Invocation:
     def note(self, text: str) -> None:
         """A remark for people is on standard error."""
         sys.stdout.flush()
+        if not text.isprintable():
+            from jobctl.views.text import printable
+
+            text = printable(text)
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 

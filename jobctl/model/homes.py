@@ -32,11 +32,6 @@ class Home:
         return f"{self.path}/lives"
 
     @property
-    def runs(self) -> str:
-        """One directory a job."""
-        return f"{self.path}/runs"
-
-    @property
     def backups(self) -> str:
         """Copies made before migrations."""
         return f"{self.path}/backups"
@@ -54,10 +49,6 @@ class Home:
     def life(self, life_id: int) -> str:
         """The directory of a life: its ``lock`` and its ``wake`` FIFO."""
         return f"{self.path}/lives/{life_id}"
-
-    def job(self, job_id: int) -> str:
-        """The directory of a job: its attempts and its spooled standard input."""
-        return f"{self.path}/runs/{job_id}"
 
     def attempt(self, job_id: int, number: int) -> str:
         """The attempt directory: the contract with a process (DESIGN section 6)."""

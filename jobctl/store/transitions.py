@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobctl.model.attempts import AttemptEnd, Outcome, Verdict
 from jobctl.model.events import EventKind
@@ -33,7 +33,9 @@ class Claim:
     started_at: int
     spec: JobSpec
     environment_hash: str | None
-    cancel_requested: bool = False
+    cancel_requested_at: int | None = None
+    start_on_record: bool = False
+    """Whether its start was recorded: then it did start, whatever its directory shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,9 @@ class Transitions:
         One UPDATE does it, so two supervisors never hold the same job.
         """
         taken = self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?"
-            " WHERE id IN (SELECT id FROM jobs WHERE state='queued' AND queue=? AND reserved=0"
-            " ORDER BY priority, id LIMIT ?) RETURNING priority, id, attempt, attempts_used, crashes",
+            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?,"
+            " exit_code=NULL, signal=NULL WHERE id IN (SELECT id FROM jobs WHERE state='queued' AND queue=?"
+            " AND reserved=0 ORDER BY priority, id LIMIT ?) RETURNING priority, id, attempt, attempts_used, crashes",
             (life, token, now, queue, slots),
         )
         return self._claims(sorted(taken), token, now)
@@ -129,8 +131,8 @@ class Transitions:
     def claim_reserved(self, life: LifeId, token: Token, now: int) -> list[Claim]:
         """Hand the job reserved for ``life`` to it, once it is queued."""
         taken = self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, token=?, started_at=?"
-            " WHERE reserved=1 AND life_id=? AND state='queued'"
+            "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, token=?, started_at=?,"
+            " exit_code=NULL, signal=NULL WHERE reserved=1 AND life_id=? AND state='queued'"
             " RETURNING priority, id, attempt, attempts_used, crashes",
             (token, now, life),
         )
@@ -168,10 +170,7 @@ class Transitions:
         )
         if row is None:
             return None
-        return Claim(
-            claim.job_id, claim.attempt, token, row[0], row[1], claim.started_at, claim.spec,
-            claim.environment_hash, claim.cancel_requested,
-        )  # fmt: skip
+        return replace(claim, token=token, attempts_used=row[0], crashes=row[1])
 
     def holders(self) -> list[LifeId]:
         """The lives that have running jobs on record."""
@@ -182,24 +181,19 @@ class Transitions:
         """The running jobs of a life, as their claims stand."""
         found = self._database.rows(
             "SELECT j.id, j.attempt, j.token, j.attempts_used, j.crashes, j.started_at, s.spec,"
-            " s.environment_hash, j.cancel_requested_at IS NOT NULL FROM jobs j"
-            " JOIN job_specs s ON s.job_id=j.id WHERE j.state='running' AND j.life_id=? ORDER BY j.id",
+            " s.environment_hash, j.cancel_requested_at,"
+            " EXISTS(SELECT 1 FROM attempts a WHERE a.job_id=j.id AND a.number=j.attempt)"
+            " FROM jobs j INDEXED BY jobs_running"
+            " JOIN job_specs s ON s.job_id=j.id WHERE j.state='running' AND j.life_id=?",
             (dead,),
         )
         return [
             Claim(
-                JobId(row[0]),
-                row[1],
-                Token(row[2]),
-                row[3],
-                row[4],
-                row[5],
-                spec_of(row[6]),
-                row[7],
-                bool(row[8]),
+                JobId(row[0]), row[1], Token(row[2]), row[3], row[4], row[5], spec_of(row[6]), row[7],
+                cancel_requested_at=row[8], start_on_record=bool(row[9]),
             )
-            for row in found
-        ]
+            for row in sorted(found)
+        ]  # fmt: skip
 
     def record_start(self, fact: StartFact, life: LifeId, now: int) -> bool:
         """The attempt is on record as started (or adopted); False when the claim is stale."""
@@ -249,6 +243,8 @@ class Transitions:
                 (claim.job_id, _json(fact.result), _json(fact.outputs or None)),
             )
         self._events.add_rows(_end_events(fact, now))
+        if not verdict.status.is_terminal:
+            self._forget_reports(claim.job_id)
         if not verdict.status.is_terminal and row[0] is not None:
             self.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
         return True
@@ -268,6 +264,11 @@ class Transitions:
                 claim.spec.split_output,
             ),
         )  # fmt: skip
+
+    def _forget_reports(self, job_id: JobId) -> None:
+        """What an attempt reported is not taken for the next one's."""
+        for table in ("job_results", "job_progress"):
+            self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
 
     def cancel_requests(self, life: LifeId) -> list[CancelRequest]:
         """What callers want ended among the running jobs of ``life``."""
@@ -368,8 +369,8 @@ class Transitions:
         )
         if row is None:
             return False
-        for table in ("job_results", "job_progress", "cancel_requests"):
-            self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
+        self._forget_reports(job_id)
+        self._database.rows("DELETE FROM cancel_requests WHERE job_id=?", (job_id,))
         self._events.add_rows(
             [job_event(now, EventKind.JOB_RETRIED, job_id, {"by": "hand", "attempts_before": row[0]})]
         )

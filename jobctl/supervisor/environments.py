@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from jobctl.errors import UnusableError
+from jobctl.errors import BadInputError, SecretsError
 from jobctl.model.environments import parse_env_file
 from jobctl.model.homes import Home
 from jobctl.store import Store
@@ -27,7 +27,7 @@ class Environments:
         """The complete environment of an attempt; ``run`` is the value of its ``JOBCTL_RUN``.
 
         Raises:
-            UnusableError: ``secrets.env`` is needed and unsafe or unreadable.
+            SecretsError: ``secrets.env`` is needed and unsafe, unreadable or malformed.
         """
         found = dict(self._stored(claim.environment_hash))
         for name in claim.spec.secret_env:
@@ -74,22 +74,24 @@ def read_secrets(home: Home) -> dict[str, str]:
     """The names and values of ``secrets.env``; empty without the file.
 
     Raises:
-        UnusableError: others may read it, or it cannot be read.
+        SecretsError: others may read it, it cannot be read, or a line of it is no assignment.
     """
     try:
-        with open(home.secrets, encoding="utf-8", errors="surrogateescape") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise UnusableError(
-                    "others may read the secrets", home.secrets, "run: chmod 600 on it", "E_SECRETS"
-                )
-            return parse_env_file(file.read(), home.secrets)
+        descriptor = os.open(home.secrets, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UnusableError(
-            f"cannot read the secrets ({error.strerror})", home.secrets, code="E_SECRETS"
-        ) from error
+        raise SecretsError(f"cannot read the secrets ({error.strerror})", home.secrets) from error
+    with open(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise SecretsError("the secrets are not a regular file", home.secrets)
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SecretsError("others may read the secrets", home.secrets, "run: chmod 600 on it")
+        try:
+            return parse_env_file(file.read(), home.secrets)
+        except BadInputError as error:
+            raise SecretsError(error.what, error.value, error.hint) from error
 
 
 def _bytes(text: str) -> bytes:

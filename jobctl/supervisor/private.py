@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from jobctl.actions.submissions import submit
 from jobctl.clock import Clock
-from jobctl.errors import StoreBusyError
+from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.registry import EXECUTORS
 from jobctl.model.lives import LifeKind, StopMode
 from jobctl.model.specs import Submission
@@ -28,10 +28,11 @@ class PrivateLife:
     def __init__(self, store: Store, settings: Settings, clock: Clock, submission: Submission) -> None:
         self._store = store
         self._lifeline = Lifeline(store, clock, LifeKind.RUN)
+        # Signals are heard before there is a job: a Ctrl-C in between still cancels it.
+        self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
         self.job_id: JobId = submit(store, [replace(submission, reserved=True)], clock, self._lifeline.id)[0]
         self._supervisor = Supervisor(store, settings, clock, EXECUTORS["command"](), self._lifeline)
         self._supervisor.reservation = Reservation(self.job_id, submission.queue)
-        self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
         self._heard = 0
 
     def run(self, on_stop: Callable[[int], bool]) -> JobStatus | None:
@@ -56,7 +57,7 @@ class PrivateLife:
         while self._heard < self._wakeups.stops:
             try:
                 leave = on_stop(self._wakeups.last_stop)
-            except StoreBusyError:
+            except (StoreBusyError, StoreFullError):
                 return False  # once more after the next turn
             self._heard += 1
             if leave:

@@ -18,7 +18,7 @@ from jobctl.executors.base import Executor
 from jobctl.model.attempts import AttemptEnd, judge
 from jobctl.model.events import Entity, Event, EventKind
 from jobctl.model.lives import LifeKind, StopMode
-from jobctl.model.states import JobId, JobStatus
+from jobctl.model.states import TERMINAL, JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
@@ -36,6 +36,12 @@ RECOVERY_SECONDS = 2.0
 BUSY_SECONDS = 0.02
 REFUSED_SECONDS = 1.0
 GROUPING_SECONDS = 0.005
+LONGEST_PAUSE_SECONDS = 60.0
+PAGE = 500
+"""Events told a turn; the rest comes in the next ones."""
+
+
+_UNSUCCESSFUL = TERMINAL - {JobStatus.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +97,22 @@ class Supervisor:
         self.watcher = Watcher(clock, identities, settings.progress_interval)
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
+        self._failures = 0
+        """Ends otherwise than completed in the transaction of this turn."""
         self._refused: list[Claim] = []
         self._refusal: str | None = None
+        self._last_refusal: str | None = None
         self._claims: list[Claim] = []
         self._seen_version = -1
         self._next_due: int | None = None
         self._more = False
+        self._unpublished = False
         self._busy = False
         self._dirty = True
         self._resume_claims_at: float | None = None
         self._recover_at = 0.0
+        self._recovered = lifeline.kind is LifeKind.RUN
+        """Whether dead lives were looked for: nothing is claimed before."""
         self._checkpointed = False
         self._told: StopMode | None = None
         """The way of stopping that is on record."""
@@ -148,10 +160,12 @@ class Supervisor:
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
-        if self._more and not self._busy:
+        if (self._more or self._unpublished) and not self._busy:
             return 0.0
         now = self._clock.monotonic()
-        waits = [self._settings.idle_interval]
+        waits = [self._settings.idle_interval, LONGEST_PAUSE_SECONDS]
+        if self.lifeline.kind is LifeKind.UP:
+            waits.append(self._recover_at - now)
         if self._busy:
             waits.append(BUSY_SECONDS)
         elif self._starts or self._refused:
@@ -198,6 +212,7 @@ class Supervisor:
         except (StoreBusyError, StoreFullError):
             return
         self._recover_at = now + RECOVERY_SECONDS
+        self._recovered = True
         self._dirty = self._dirty or found
 
     def _note_conclusions(self) -> None:
@@ -283,6 +298,7 @@ class Supervisor:
 
     def _record(self, now: int) -> None:
         transitions, life = self.store.transitions, self.lifeline.id
+        self._failures = 0
         for claim in self._refused:
             transitions.give_back(claim, now)
         if self._refusal is not None:
@@ -295,7 +311,8 @@ class Supervisor:
                 self.watcher.active[job_id].claim, self.watcher.active[job_id].progress, now
             )
         for end in self._ends:
-            transitions.record_end(end, life, now)
+            if transitions.record_end(end, life, now) and end.verdict.status in _UNSUCCESSFUL:
+                self._failures += 1
             attempt = self.watcher.active.get(end.claim.job_id)
             if attempt is not None and attempt.stray_count:
                 data = {"attempt": end.claim.attempt, "processes": attempt.stray_count}
@@ -306,19 +323,21 @@ class Supervisor:
         if self.stopping is not None and self.stopping is not self._told:
             if self._told is None:
                 self.store.lives.set_draining(life, now)
-            self.store.lives.request_stop(life, self.stopping)
+            if self.stopping is StopMode.NOW:
+                self.store.lives.set_stopping_jobs(life)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
             return [], False
+        if not self._recovered:
+            return [], True
         if self.reservation is not None:
             return self.dispatcher.claim_reserved(self.reservation.queue, now), False
         return self.dispatcher.claim(now)
 
     def _forget_recorded(self) -> None:
+        self.failed_jobs += self._failures
         for end in self._ends:
-            if end.verdict.status.is_terminal and end.verdict.status is not JobStatus.COMPLETED:
-                self.failed_jobs += 1
             self.watcher.forget(end.claim.job_id)
         if self._ends and self.lifeline.kind is LifeKind.RUN:
             wake(self.store.home)  # a slot is free for others
@@ -328,8 +347,7 @@ class Supervisor:
 
     def _checkpoint_when_idle(self) -> None:
         if not self.watcher.active and not self._checkpointed:
-            self.store.database.checkpoint()
-            self._checkpointed = True
+            self._checkpointed = self.store.database.checkpoint()
 
     # --- start and tell ---
 
@@ -348,7 +366,8 @@ class Supervisor:
             self._refused += started.refused
             self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
             self._more = False
-            self._refusal = started.refusal
+            self._refusal = started.refusal if started.refusal != self._last_refusal else None
+            self._last_refusal = started.refusal
         if self.stopping is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
 
@@ -356,9 +375,11 @@ class Supervisor:
         """The listener has every event committed so far, whoever wrote it."""
         if self._listener is None:
             return
-        while events := self.store.events.after(self._cursor):
+        events = self.store.events.after(self._cursor, PAGE)
+        if events:
             self._cursor = events[-1].id
             self._listener(events)
+        self._unpublished = len(events) == PAGE
 
     @property
     def is_idle(self) -> bool:

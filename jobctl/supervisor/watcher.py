@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobctl.clock import Clock
 from jobctl.executors.processes import (
@@ -73,7 +73,10 @@ class Watcher:
 
     def forget(self, job_id: JobId) -> ActiveAttempt | None:
         """The attempt is on record as ended."""
-        return self.active.pop(job_id, None)
+        attempt = self.active.pop(job_id, None)
+        if attempt is not None and attempt.pid is not None and self.wakeups is not None:
+            self.wakeups.forget_process(attempt.pid)
+        return attempt
 
     def take_concluded(self) -> list[Conclusion]:
         """What is over since the last call."""
@@ -122,8 +125,6 @@ class Watcher:
             if not attempt.adopted or attempt.leader_ended_at is not None:
                 continue
             if not attempt.directory.is_held():
-                if self.wakeups is not None and attempt.pid is not None:
-                    self.wakeups.forget_process(attempt.pid)
                 self._leader_ended(attempt)
             elif attempt.pid is None:
                 attempt.tree = self._identities.tree_of_orphan(attempt.claim, attempt.directory)
@@ -245,9 +246,11 @@ class Watcher:
     def _conclude(self, attempt: ActiveAttempt) -> None:
         attempt.concluded = True
         end = attempt.ending()
+        if attempt.kill is not None and attempt.kill.survivors:
+            end = replace(end, survivors=True)
         result, problem = attempt.directory.read_result()
         if problem is not None and end.error is None:
-            end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
+            end = replace(end, error=problem)
         if attempt.read_progress(final=True):
             self.progressed.add(attempt.claim.job_id)
         self._concluded.append(Conclusion(attempt, end, result))

@@ -20,7 +20,8 @@ STATEMENTS = (
       id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK(kind IN('up','run')),
       pid INTEGER NOT NULL, version TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER,
       end_reason TEXT, stop_requested TEXT CHECK(stop_requested IN('drain','now','leave-running')),
-      draining INTEGER NOT NULL DEFAULT 0 CHECK(draining IN(0,1))
+      draining INTEGER NOT NULL DEFAULT 0 CHECK(draining IN(0,1)),
+      stops_jobs INTEGER NOT NULL DEFAULT 0 CHECK(stops_jobs IN(0,1))
     ) STRICT""",
     "CREATE INDEX lives_open ON lives(id) WHERE ended_at IS NULL",
     """CREATE TABLE jobs(
