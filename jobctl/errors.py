@@ -40,14 +40,14 @@ class JobctlError(Exception):
         self.hint = hint
         self.code = code or self.default_code
 
+    @property
+    def message(self) -> str:
+        """What is wrong, and the value: ``<what>: '<value>'``."""
+        return self.what if self.value is None else f"{self.what}: '{_shown(self.value)}'"
+
     def __str__(self) -> str:
-        """The message without prefix and code: ``<what>: '<value>'; <hint>``."""
-        text = self.what
-        if self.value is not None:
-            text += f": '{_shown(self.value)}'"
-        if self.hint:
-            text += f"; {self.hint}"
-        return text
+        """The message and what to do: ``<what>: '<value>'; <hint>``."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class BadInputError(JobctlError):
@@ -124,6 +124,12 @@ class StoreBusyError(UnusableError):
     """Another writer kept the store past the timeout."""
 
     default_code = "E_STORE_BUSY"
+
+
+class SecretsError(UnusableError):
+    """``secrets.env`` is unsafe, unreadable or malformed."""
+
+    default_code = "E_SECRETS"
 
 
 class SupervisorDownError(JobctlError):

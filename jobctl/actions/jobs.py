@@ -20,6 +20,7 @@ WAITING = (JobStatus.CREATED, JobStatus.QUEUED)
 RUNNING = (JobStatus.RUNNING,)
 ACTIVE = (*WAITING, JobStatus.RUNNING)
 ENDED = tuple(status for status in JobStatus if status in TERMINAL)
+UNSUCCESSFUL = tuple(status for status in ENDED if status is not JobStatus.COMPLETED)
 LONGEST_REASON = 500
 LARGEST_SIGNAL = 64
 
@@ -74,6 +75,7 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     """Ended jobs are queued again under the same id, with a fresh attempt budget.
 
     Of a batch those items are that did not complete.
+    A bulk selector leaves completed jobs alone; one named outright runs again.
 
     Raises:
         NotFoundError: a job named outright does not exist.
@@ -97,7 +99,7 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
         statuses = store.jobs.statuses(retried)
         return [Done(job_id, statuses[job_id], Action.RETRIED) for job_id in retried]
 
-    return _apply(store, selector, ENDED, "retry", change)
+    return _apply(store, selector, ENDED, "retry", change, bulk=UNSUCCESSFUL)
 
 
 def hold(store: Store, selector: Selector, clock: Clock) -> list[Done]:
@@ -242,6 +244,8 @@ def _apply(
     statuses: tuple[JobStatus, ...],
     verb: str,
     change: Callable[[Iterable[Selected]], list[Done]],
+    *,
+    bulk: tuple[JobStatus, ...] | None = None,
 ) -> list[Done]:
     """What ``selector`` names in one of ``statuses`` was changed in one transaction, or nothing was."""
     with store.write():
@@ -251,7 +255,9 @@ def _apply(
             if job.outright and job.status not in statuses:
                 hint = "it must be " + " or ".join(filter(None, (", ".join(statuses[:-1]), statuses[-1])))
                 raise StateConflictError(f"cannot {verb} a {job.status.value} job", job.id, hint)
-        done = change([job for job in selected if job.status in statuses])
+        done = change(
+            [job for job in selected if job.status in (statuses if job.outright else bulk or statuses)]
+        )
     if done:
         wake(store.home)
     return done

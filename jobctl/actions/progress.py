@@ -35,7 +35,9 @@ def progress_line(words: Sequence[str], total: str | None = None, failed_item: s
         said["message"] = message[:MAX_MESSAGE]
     if not said:
         raise BadInputError("nothing to report", hint=f"{_EXAMPLES}, or a message", code="E_PROGRESS")
-    line = json.dumps(said, separators=(",", ":"))
+    # As UTF-8, not as \\u escapes: the reader cuts lines at 4 KiB.
+    line = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+    line = line.encode("utf-8", "replace").decode()
     if fold(Progress(), line).ignored:
         raise BadInputError(
             "progress is out of range", amount, "0 to 100 percent, or DONE up to TOTAL", "E_PROGRESS"

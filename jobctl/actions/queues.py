@@ -125,7 +125,8 @@ def remove_queue(store: Store, name: str, clock: Clock) -> None:
             raise StateConflictError("this queue always exists", name, "pause it instead")
         if jobs := store.queues.jobs(name):
             count = f"{jobs}+" if jobs >= 1000 else str(jobs)
-            raise StateConflictError(f"{count} jobs belong to the queue", name, "pause it instead")
+            hint = f"it has {count} {'job' if jobs == 1 else 'jobs'}, ended ones included; pause it instead"
+            raise StateConflictError("jobs belong to the queue", name, hint)
         store.queues.remove(name, clock.now_ms())
     wake(store.home)
 

@@ -219,7 +219,9 @@ class SubmissionBuilder:
         if request.at is None:
             return None
         now = to_datetime(self._caller.now)
-        return to_ms(require_future(parse_instant(request.at, now, "time", LocalZone()), now))
+        return to_ms(
+            require_future(parse_instant(request.at, now, "time", LocalZone()), now, given=request.at)
+        )
 
     def _queue(self, name: str | None) -> str:
         if name is None:
@@ -346,9 +348,7 @@ def _check_command(request: JobRequest) -> None:
         _check_nul(request.shell)
         return
     if request.command is None:
-        raise BadInputError(
-            "a command is missing", hint="it follows --: jobctl submit -- CMD …", code="E_COMMAND"
-        )
+        raise BadInputError("a command is missing", hint="it follows --, as in: -- CMD …", code="E_COMMAND")
     if not request.command or not request.command[0]:
         raise BadInputError("the command is empty", hint="name a program after --", code="E_COMMAND")
     for word in request.command:

@@ -19,7 +19,7 @@ def wake(home: Home) -> None:
     """
     try:
         lives = os.listdir(home.lives)
-    except FileNotFoundError:
+    except OSError:
         return
     for name in lives:
         with contextlib.suppress(OSError):

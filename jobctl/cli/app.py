@@ -46,10 +46,17 @@ class _ReadsTexts:
                 bool,
             ):
                 param._runtime_param = _AS_TYPED
+            if param.param_type_name == "argument" and param.metavar is not None:
+                param.display_type_rich = _no_type  # "SEL <str>" tells nobody anything
         return params
 
 
 _AS_TYPED = _AsTyped()
+
+
+def _no_type(ctx: Any) -> str:
+    del ctx
+    return ""
 
 
 class VerbCommand(_ReadsTexts, TyperCommand):
@@ -180,7 +187,7 @@ def _lazy_group(
     app = typer.Typer(
         name=word, cls=cls, add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
-    app.callback(no_args_is_help=False)(callback)
+    app.callback(no_args_is_help=False, invoke_without_command=word == "jobctl")(callback)
     group = get_command(app)
     if not isinstance(group, LazyGroup):
         raise AssertionError(f"Typer made no group of {word}")
@@ -238,8 +245,10 @@ def _usage_error(fault: Any) -> BadInputError:
     path = fault.ctx.command_path if getattr(fault, "ctx", None) else "jobctl"
     option = getattr(fault, "option_name", None)
     if type(fault).__name__ == "NoSuchOption":
-        near = fault.possibilities or ()
-        hint = f"did you mean {' or '.join(sorted(near))}?" if near else f"see: {path} --help"
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(option), fault.possibilities or (), 1)
+        hint = f"did you mean {near[0]}?" if near else f"see: {path} --help"
         return BadInputError("no such option", option, hint, "E_USAGE")
     if type(fault).__name__ == "NoArgsIsHelpError" or str(fault.message).startswith("Missing command"):
         return BadInputError("a command is missing", hint=f"see: {path} --help", code="E_USAGE")
@@ -258,7 +267,7 @@ def _report(error: JobctlError, options: Sequence[str], cause: BaseException | N
         if "--json" in options:
             import json
 
-            body: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint or None}
+            body: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint or None}
             if isinstance(error, BadFileError):
                 body["problems"] = error.problems
             print(json.dumps({"error": body}), flush=True)  # noqa: T201

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from jobctl import __version__
 from jobctl.clock import Clock, SystemClock
 from jobctl.configuration import read_configuration
 from jobctl.model.homes import Home
@@ -92,6 +93,10 @@ class Invocation:
     def note(self, text: str) -> None:
         """A remark for people is on standard error."""
         sys.stdout.flush()
+        if not text.isprintable():
+            from jobctl.views.text import printable
+
+            text = printable(text)
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
@@ -111,6 +116,12 @@ def root_callback(
       jobctl up                            run what is queued, here in the foreground
       jobctl list                          see how it stands
     """
+    if version:
+        sys.stdout.write(f"jobctl {__version__}\n")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        sys.stdout.write(f"{ctx.get_help()}\n")
+        raise typer.Exit
     ctx.meta[_ROOT_KEY] = {"home": home, "no_color": no_color, "debug": debug}
 
 

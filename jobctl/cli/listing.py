@@ -25,6 +25,7 @@ from jobctl.model.durations import parse_duration
 from jobctl.model.events import Entity
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
+from jobctl.model.names import parse_whole
 from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
 from jobctl.model.states import ACTIVE
 from jobctl.store import Store
@@ -41,6 +42,7 @@ from jobctl.views.jobs import (
 from jobctl.views.text import printable
 
 ON_A_TERMINAL = 50
+_MOST = 10**9
 _SORTS = tuple(key.value for key in SortKey)
 
 
@@ -87,7 +89,7 @@ class Narrowing:
             autocompletion=complete_words(*_SORTS),
         ),
     ] = "id"
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many.")] = None
+    limit: Annotated[str | None, typer.Option("--limit", metavar="N", help="At most so many.")] = None
     all: Annotated[bool, typer.Option("--all", help="All of them, on a terminal too.")] = False
 
 
@@ -168,7 +170,7 @@ def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilt
     if flags.all and flags.limit is not None:
         raise BadInputError("--all and --limit exclude each other", hint="give one of them", code="E_USAGE")
     now = call.clock.now_ms()
-    limit = flags.limit
+    limit = None if flags.limit is None else parse_whole(flags.limit, "limit", 1, _MOST)
     if limit is None and not flags.all and call.is_terminal and not call.json:
         limit = ON_A_TERMINAL + 1
     wanted = statuses(flags.status or ())

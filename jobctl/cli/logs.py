@@ -29,6 +29,7 @@ from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import note_without_supervisor, one_of
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.jobs import Job
+from jobctl.model.names import parse_whole
 from jobctl.model.states import JobId
 from jobctl.store import Store
 from jobctl.views.jobs import encodable
@@ -38,17 +39,17 @@ _STREAMS = ("stdout", "stderr", "both")
 _IDLE_PAUSES = 5
 """An unfinished line is shown after this many pauses of 20 ms without its end."""
 
+_MOST = 10**12
+
 
 @dataclass(frozen=True, slots=True)
 class LogFlags:
     """The flags of ``logs``."""
 
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on to the end of the job.")] = False
-    tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N lines.")] = (
-        None
-    )
+    tail: Annotated[str | None, typer.Option("--tail", metavar="N", help="Only the last N lines.")] = None
     attempt: Annotated[
-        int | None, typer.Option("--attempt", metavar="N", min=1, help="Of this attempt, not the newest.")
+        str | None, typer.Option("--attempt", metavar="N", help="Of this attempt, not the newest.")
     ] = None
     stream: Annotated[
         str,
@@ -77,7 +78,11 @@ def logs(
       jobctl logs -f last
       jobctl logs 12 --attempt 1 --grep 'error|warning'
     """
-    request = LogRequest(flags.attempt, flags.tail, one_of(flags.stream, _STREAMS, "stream"))
+    request = LogRequest(
+        None if flags.attempt is None else parse_whole(flags.attempt, "attempt", 1, _MOST),
+        None if flags.tail is None else parse_whole(flags.tail, "tail", 0, _MOST),
+        one_of(flags.stream, _STREAMS, "stream"),
+    )
     pattern = _pattern(flags.grep)
     with call.store() as store:
         jobs = _jobs(store, selector)

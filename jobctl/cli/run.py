@@ -19,15 +19,19 @@ from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
+from jobctl.cli.threads import start_thread
 from jobctl.errors import InterruptedByUserError, StateConflictError
 from jobctl.executors.logs import Dropped, LogFollower, read_head
+from jobctl.model.durations import format_duration
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.selectors import parse_selector
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
+from jobctl.store.database import CALLER_TIMEOUT_SECONDS, SUPERVISOR_TIMEOUT_SECONDS
 from jobctl.views.jobs import job_json
+from jobctl.views.text import printable
 
 REFUSED = 125
 """jobctl itself failed or refused."""
@@ -44,7 +48,7 @@ def run(
     ] = False,
     definition: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME [K=V…]] | -- CMD…", help="What to run.", show_default=False),
+        typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False),
     ] = None,
 ) -> int:
     """Submit a job, stream its output and exit with its code; without a supervisor it is run right here.
@@ -91,7 +95,18 @@ def _run(call: Invocation, store: Store, options: JobOptions, detach: bool) -> i
         raise StateConflictError("the job was removed while it ran", job_id)
     if call.json:
         _print_json(call, store, job)
+    elif why := _jobctls_own_doing(job):
+        call.note(f"jobctl: job {job.id}: {printable(why)}")
     return exit_code_of(job)
+
+
+def _jobctls_own_doing(job: Job) -> str | None:
+    """Why the job ended, where neither it nor its output can have said so."""
+    if job.status is JobStatus.TIMEOUT:
+        return f"timed out after {format_duration(job.spec.timeout_seconds or 0)}"
+    if job.status is JobStatus.CANCELLED:
+        return "was cancelled"
+    return job.error if job.status is JobStatus.FAILED else None
 
 
 def exit_code_of(job: Job) -> int:
@@ -113,6 +128,8 @@ class _Interrupts:
     home: Home
     job_id: JobId
     detach: bool
+    patience: float = CALLER_TIMEOUT_SECONDS
+    """How long the store may be busy."""
     signal: int = 0
 
     def heed(self, number: int) -> bool:
@@ -121,15 +138,18 @@ class _Interrupts:
         if self.detach:
             self.call.note(f"job {self.job_id} goes on; see: jobctl logs -f {self.job_id}")
             return True
-        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
         self.cancel()
+        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
         return False
 
     def cancel(self) -> None:
         """The job's cancellation is requested, unless it has ended."""
         options = CancelOptions(reason="interrupted")
         # A connection of its own: the supervisor's waits for no other writer.
-        with contextlib.suppress(StateConflictError), self.call.at(self.home).store() as store:
+        with (
+            contextlib.suppress(StateConflictError),
+            Store.open(self.home, self.call.clock, timeout_seconds=self.patience) as store,
+        ):
             cancel(store, parse_selector(str(self.job_id)), self.call.clock, options)
 
 
@@ -142,13 +162,12 @@ def _run_here(call: Invocation, store: Store, submission: Submission, detach: bo
         life.leave()
         _follow_existing(call, store, life.job_id, submission, detach)
         return life.job_id
-    interrupts = _Interrupts(call, store.home, life.job_id, detach)
+    interrupts = _Interrupts(call, store.home, life.job_id, detach, SUPERVISOR_TIMEOUT_SECONDS)
     stream = None if call.json else _Streaming(store, life.job_id)
     status = life.run(interrupts.heed)
-    broken = stream is not None and stream.finish()
+    if stream is not None:
+        stream.finish()
     _raise_if_interrupted(interrupts, status)
-    if broken:
-        raise BrokenPipeError
     return life.job_id
 
 
@@ -178,18 +197,23 @@ class _Output:
         """Everything written so far was copied, attempt after attempt."""
         while True:
             if self._follower is not None:
-                while chunks := self._follower.read():
-                    for stream, chunk in chunks:
-                        # A marker is no output of the job: a consumer of its stdout must not get it.
-                        onto_stdout = stream == "stdout" and not isinstance(chunk, Dropped)
-                        _write(1 if onto_stdout else 2, chunk)
+                self._drain(self._follower)
             following = self._home.attempt(self._job_id, self._attempt + 1)
             if not os.path.exists(f"{following}/stdout.log"):
                 return
             if self._follower is not None:
+                self._drain(self._follower)  # what came between the last read and the next attempt
                 self._follower.close()
             self._attempt += 1
             self._follower = LogFollower({name: f"{following}/{name}.log" for name in ("stdout", "stderr")})
+
+    @staticmethod
+    def _drain(follower: LogFollower) -> None:
+        while chunks := follower.read():
+            for stream, chunk in chunks:
+                # A marker is no output of the job: a consumer of its stdout must not get it.
+                onto_stdout = stream == "stdout" and not isinstance(chunk, Dropped)
+                _write(1 if onto_stdout else 2, chunk)
 
 
 def _write(descriptor: int, chunk: bytes) -> None:
@@ -204,23 +228,27 @@ class _Streaming:
     def __init__(self, store: Store, job_id: JobId) -> None:
         self._output = _Output(store, job_id)
         self._ended = threading.Event()
-        self._broken = False
-        self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
-        self._thread.start()
+        self._problem: OSError | None = None
+        self._thread = start_thread("output", self._copy)
 
-    def finish(self) -> bool:
-        """All output was copied; True when its reader has gone."""
+    def finish(self) -> None:
+        """All output was copied.
+
+        Raises:
+            OSError: it could not be written: its reader has gone, or the disk is full.
+        """
         self._ended.set()
         self._thread.join()
-        return self._broken
+        if self._problem is not None:
+            raise self._problem
 
     def _copy(self) -> None:
         try:
             while not self._ended.wait(_POLL_SECONDS):
                 self._output.copy()
             self._output.copy()
-        except BrokenPipeError:
-            self._broken = True
+        except OSError as error:
+            self._problem = error
             os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -255,7 +283,7 @@ def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None
                 noticed = True
                 call.note(f"no supervisor for {store.home.path}; start one with: jobctl up")
             watch.pause()
-    except BrokenPipeError:
+    except OSError:
         interrupts.cancel()
         raise
     finally:

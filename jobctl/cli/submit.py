@@ -29,7 +29,7 @@ def submit(
     options: JobOptions,
     definition: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME [K=V…]] | -- CMD…", help="What to run.", show_default=False),
+        typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False),
     ] = None,
     jsonl: Annotated[
         str | None,

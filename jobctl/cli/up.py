@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import resource
 import signal
 import sys
-import threading
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ import typer
 from jobctl.actions.configurations import apply_configuration
 from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.threads import start_thread
 from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError, UnusableError
 from jobctl.executors.registry import EXECUTORS
@@ -27,6 +28,7 @@ from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.supervisor import Supervisor
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.views.events import event_json, event_line
+from jobctl.views.text import printable
 
 NEEDED_DESCRIPTORS = 48
 """Store, locks, selector, up to 64 pidfds less what can be polled, and a spawn's own handful."""
@@ -157,8 +159,7 @@ class LogWriter:
         self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
         self._dropped = 0
         self._said: set[str] = set()
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("log", self._write)
 
     def events(self, events: list[Event]) -> None:
         """Each event is a line."""
@@ -174,7 +175,7 @@ class LogWriter:
     def remark(self, text: str) -> None:
         """A line of the supervisor's own; not part of JSON output."""
         if not self._json:
-            self._put(text)
+            self._put(printable(text))
 
     def once(self, text: str) -> None:
         """A remark that is not repeated."""
@@ -204,4 +205,5 @@ class LogWriter:
                     sys.stdout.flush()
             except (OSError, ValueError):
                 return
-        sys.stdout.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()

@@ -104,7 +104,7 @@ def _endings(
             break
         if deadline is not None and call.clock.monotonic() >= deadline:
             names = ", ".join(map(str, sorted(waiting.pending)[:10]))
-            raise WaitTimeoutError("not ended in time: job", names, "they go on; wait again or cancel them")
+            raise WaitTimeoutError("not ended in time: job", names, "wait again, or see: jobctl status")
         if not pauses:
             sys.stdout.flush()
             note_without_supervisor(call)

@@ -14,7 +14,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 
-from jobctl.executors.base import AttemptOrder, StartRefused
+from jobctl.executors.base import MACHINE_ERRNOS, AttemptOrder, SpawnError, StartRefused
 from jobctl.executors.results import parse_outputs, parse_result
 
 MAX_FILE_BYTES = 1 << 20
@@ -24,6 +24,7 @@ PID_BLANK = b" " * 12
 EXIT_BLANK = b" " * 5
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPEND = _CREATE | os.O_APPEND
 _LOCK_TRIES = 200
 
@@ -98,14 +99,17 @@ class AttemptDirectory:
             self._make_empty()
             return self._fill(order)
         except OSError as error:
-            raise StartRefused(f"cannot write {self.path}: {error.strerror}") from error
+            text = f"cannot write {self.path}: {error.strerror}"
+            if error.errno in MACHINE_ERRNOS:
+                raise StartRefused(text) from error
+            raise SpawnError(126, text) from error
 
     def _make_empty(self) -> None:
         try:
             _make_directory(self.path)
         except FileExistsError:
             if self.is_held():
-                raise StartRefused(f"the attempt in {self.path} is still alive") from None
+                raise SpawnError(126, f"the attempt in {self.path} is still alive") from None
             self.remove()
             _make_directory(self.path)
 
@@ -133,12 +137,14 @@ class AttemptDirectory:
     def is_held(self) -> bool:
         """Whether the shim lives. Shared locks on fresh descriptors: probers do not disturb one another."""
         try:
-            fd = os.open(self.path + "/lock", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self.path + "/lock", _READ)
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:  # no descriptors left, say: not known to be free, so it is asked again
+            return True
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return True
         finally:
             os.close(fd)
@@ -146,15 +152,10 @@ class AttemptDirectory:
 
     def read_exit(self) -> ExitRecord | None:
         """The exit record, or ``None`` while it is blank or half written."""
-        try:
-            fd = os.open(self.path + "/exit", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
+        found = _read_record(self.path + "/exit")
+        if found is None:
             return None
-        try:
-            text = os.read(fd, 16)
-            changed = os.fstat(fd).st_mtime_ns
-        finally:
-            os.close(fd)
+        text, changed = found
         code, newline, _ = text.partition(b"\n")
         code = code.strip()
         if not newline or not code.isdigit():
@@ -163,15 +164,10 @@ class AttemptDirectory:
 
     def read_pid(self) -> int | None:
         """The shim's pid, or ``None`` while nothing started."""
-        try:
-            fd = os.open(self.path + "/pid", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
+        found = _read_record(self.path + "/pid")
+        if found is None:
             return None
-        try:
-            text = os.read(fd, 32)
-        finally:
-            os.close(fd)
-        pid, newline, _ = text.partition(b"\n")
+        pid, newline, _ = found[0].partition(b"\n")
         return int(pid) if newline and pid.isdigit() else None
 
     def read_result(self) -> tuple[object, str | None]:
@@ -227,6 +223,21 @@ def read_regular(path: str, limit: int) -> bytes | None:
             parts.append(part)
             limit -= len(part)
         return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def _read_record(path: str) -> tuple[bytes, int] | None:
+    """The first bytes of a file and its mtime in ns; None if a job put anything else in its place."""
+    try:
+        fd = os.open(path, _READ)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(fd)
+        return (os.read(fd, 32), found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    except OSError:
+        return None
     finally:
         os.close(fd)
 

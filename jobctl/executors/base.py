@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+MACHINE_ERRNOS = frozenset(
+    {
+        errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT,
+        errno.EIO, errno.EROFS, errno.EINTR, errno.ETXTBSY, errno.EBUSY, errno.ESTALE,
+    }
+)  # fmt: skip
+"""What says that the machine has no room now; everything else is the one attempt's own trouble."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 from jobctl.executors.attempts import AttemptDirectory, OpenAttempt
-from jobctl.executors.base import AttemptOrder, SpawnError, StartedProcess, StartRefused
+from jobctl.executors.base import MACHINE_ERRNOS, AttemptOrder, SpawnError, StartedProcess, StartRefused
 from jobctl.executors.processes import soft_tag, tag_supported
 
 SHELL = "/bin/sh"
@@ -30,13 +30,6 @@ DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
 """What ``sh`` searches, at least, without ``PATH``."""
 
 _SHELL_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-_MACHINE_ERRNOS = frozenset(
-    {
-        errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT,
-        errno.EIO, errno.EROFS, errno.EINTR, errno.ETXTBSY, errno.EBUSY, errno.ESTALE,
-    }
-)  # fmt: skip
 
 
 class CommandExecutor:
@@ -186,7 +179,7 @@ def _spawn(
 def _classified(error: OSError, order: AttemptOrder) -> SpawnError | StartRefused:
     """Whose fault a failed ``Popen`` is: CPython names the cwd as file name when chdir failed."""
     reason = error.strerror or str(error)
-    if error.errno in _MACHINE_ERRNOS:
+    if error.errno in MACHINE_ERRNOS:
         return StartRefused(f"cannot start a process: {reason}")
     if error.errno == errno.E2BIG:
         return SpawnError(

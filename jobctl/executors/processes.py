@@ -173,6 +173,19 @@ def leads_branded(pid: int, tag: int, marker: bytes) -> bool:
     return (tag != 0 and tag_of(pid) == tag) or (marker != b"" and _read_marker(pid) == marker)
 
 
+def group_exists(group: int | None) -> bool:
+    """Whether any process is in this process group (1 µs)."""
+    if group is None:
+        return False
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def stray_children(known: Collection[int]) -> list[int]:
     """Direct children of this process that are not ``known``: as a subreaper it inherits orphans of jobs.
 

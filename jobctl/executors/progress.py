@@ -6,7 +6,8 @@ import os
 import stat
 
 MAX_LINE_BYTES = 4096
-_MOST = 1 << 20
+_MOST = 1 << 15
+_MOST_AT_END = 1 << 20
 
 
 class ProgressTail:
@@ -27,12 +28,14 @@ class ProgressTail:
         self._pending = b""
 
     def read(self, *, final: bool = False) -> list[str]:
-        """Lines completed since the last call, at most about 1 MiB of them, cut to 4 KiB each.
+        """Lines completed since the last call, at most 32 KiB of them, cut to 4 KiB each.
 
-        A last line without newline waits, unless ``final``: then everything that is left comes.
+        A last line without newline waits, unless ``final``: then up to 1 MiB of what is left comes, and the rest of
+        a file that is longer never does.
         """
         lines: list[bytes] = []
-        while True:
+        end = self._read + _MOST_AT_END
+        while self._read < end:
             chunk = self._new_bytes()
             if chunk:
                 self._read += len(chunk)

@@ -53,6 +53,8 @@ class AttemptEnd:
     exit_code: int | None = None
     signal: str | None = None
     error: str | None = None
+    survivors: bool = False
+    """Whether processes of it could not be killed: then nothing may be started beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,14 @@ class Verdict:
     crashed: bool = False
 
 
+_FINAL = {
+    Outcome.FAILED: JobStatus.FAILED,
+    Outcome.CANCELLED: JobStatus.CANCELLED,
+    Outcome.TIMEOUT: JobStatus.TIMEOUT,
+    Outcome.LOST: JobStatus.FAILED,
+}
+
+
 def judge(end: AttemptEnd, spec: JobSpec, used: int, crashes: int, spread: float) -> Verdict:
     """Decide what follows an ended attempt (DESIGN section 5).
 
@@ -82,6 +92,8 @@ def judge(end: AttemptEnd, spec: JobSpec, used: int, crashes: int, spread: float
     """
     if end.outcome is Outcome.COMPLETED:
         return Verdict(JobStatus.COMPLETED, None)
+    if end.survivors:
+        return Verdict(_FINAL[end.outcome], end.reason)
     if end.outcome is Outcome.CANCELLED:
         return _judge_cancelled(end, spec)
     if end.outcome is Outcome.LOST:

@@ -56,7 +56,7 @@ class Home:
         return f"{self.path}/lives/{life_id}"
 
     def job(self, job_id: int) -> str:
-        """The directory of a job: its attempts and its spooled standard input."""
+        """The directory of a job: its attempts."""
         return f"{self.path}/runs/{job_id}"
 
     def attempt(self, job_id: int, number: int) -> str:

@@ -100,15 +100,17 @@ def parse_instant(
     raise BadInputError(f"bad {what}", text, _EXAMPLES, "E_INSTANT")
 
 
-def require_future(instant: datetime, now: datetime, what: str = "time") -> datetime:
-    """``instant``, proven not to lie before ``now``.
+def require_future(
+    instant: datetime, now: datetime, what: str = "time", given: str | None = None
+) -> datetime:
+    """``instant``, proven not to lie before ``now``; an error shows it as it was ``given``.
 
     Raises:
         BadInputError: ``E_INSTANT``.
     """
     if instant.astimezone(UTC) < now.astimezone(UTC):
         hint = f"that was {format_relative(instant, now)}; give a time to come"
-        raise BadInputError(f"{what} is in the past", format_instant(instant), hint, "E_INSTANT")
+        raise BadInputError(f"{what} is in the past", given or format_instant(instant), hint, "E_INSTANT")
     return instant
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 MAX_MESSAGE = 500
@@ -54,6 +54,20 @@ def fold(progress: Progress, line: str) -> Progress:
         return _applied(progress, _parsed(text))
     except (ValueError, RecursionError):  # _NonsenseError and what json raises
         return replace(progress, ignored=progress.ignored + 1)
+
+
+def fold_all(progress: Progress, lines: Iterable[str]) -> Progress:
+    """The progress after all of ``lines``; runs of plain ``+N`` lines cost next to nothing."""
+    more = 0
+    for line in lines:
+        text = line.strip()
+        if text[:1] == "+" and text[1:].isdecimal() and text.isascii() and len(text) <= 10:
+            more += int(text[1:])
+            continue
+        if more:
+            progress, more = fold(progress, f"+{more}"), 0
+        progress = fold(progress, text)
+    return fold(progress, f"+{more}") if more else progress
 
 
 def _parsed(text: str) -> Mapping[str, object]:

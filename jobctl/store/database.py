@@ -130,13 +130,13 @@ class Database:
         """Waiting for the write lock takes at most ``seconds`` from now on."""
         self.peewee.connection().setbusytimeout(int(seconds * 1000))
 
-    def checkpoint(self) -> None:
-        """The WAL is emptied if nobody reads or writes; never waits."""
+    def checkpoint(self) -> bool:
+        """Whether the WAL was emptied: not while others read or write, or the disk is full. Never waits."""
         self.set_timeout(0)
         try:
-            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        except StoreBusyError:
-            return
+            return not self.value("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (StoreBusyError, StoreFullError):
+            return False
         finally:
             self.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
 
@@ -154,7 +154,10 @@ def translated(path: str) -> Iterator[None]:
         yield
     except (apsw.BusyError, apsw.LockedError) as error:
         raise StoreBusyError("the store is busy", path, "another process keeps writing; try again") from error
-    except apsw.FullError as error:
+    except (apsw.FullError, apsw.IOError) as error:
+        if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) not in _NO_ROOM:
+            what = f"reading or writing the store failed ({error})"
+            raise UnusableError(what, path, "check the disk") from error
         raise StoreFullError("the disk is full", path, "free some space; nothing was changed") from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreDamagedError("the store is damaged or no database", path, _DAMAGED_HINT) from error
@@ -162,10 +165,6 @@ def translated(path: str) -> Iterator[None]:
         raise UnusableError("the store is read-only", path, "check its owner and permissions") from error
     except apsw.CantOpenError as error:
         raise UnusableError("cannot open the store", path, "check the directory's permissions") from error
-    except apsw.IOError as error:
-        raise UnusableError(
-            f"reading or writing the store failed ({error})", path, "check the disk"
-        ) from error
     except (OperationalError, DatabaseError, InterfaceError) as error:
         original = getattr(error, "orig", None)  # Peewee raises inside __exit__: no __cause__
         if isinstance(original, apsw.Error):
@@ -173,6 +172,9 @@ def translated(path: str) -> Iterator[None]:
                 raise original from error
         raise
 
+
+_NO_ROOM = (apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_FSYNC)
+"""What a quota (EDQUOT) or a full disk looks like where SQLite does not say FULL."""
 
 _DAMAGED_HINT = "the file was left untouched; move it away or restore a backup"
 

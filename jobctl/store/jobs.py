@@ -157,7 +157,9 @@ class Jobs:
 
     def waiting_reasons(self) -> dict[str, int]:
         """How many created jobs wait for what."""
-        rows = self._database.rows("SELECT reason, count(*) FROM jobs WHERE state='created' GROUP BY reason")
+        rows = self._database.rows(
+            "SELECT reason, count(*) FROM jobs INDEXED BY jobs_waiting WHERE state='created' GROUP BY reason"
+        )
         return dict(rows)
 
     def next_due(self) -> int | None:
@@ -175,7 +177,8 @@ class Jobs:
                 " OR EXISTS(SELECT 1 FROM queues q"
                 " WHERE q.paused_at IS NULL AND q.concurrency>0"
                 " AND EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND queue=q.name))"
-                " OR EXISTS(SELECT 1 FROM jobs WHERE state='created' AND reason='retry')"
+                " OR EXISTS(SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state='created'"
+                " AND reason IN('time','retry') AND reason='retry')"
             )
         )
 
@@ -194,7 +197,9 @@ class Jobs:
         return bool(
             self._database.value(
                 "SELECT EXISTS(SELECT 1 FROM jobs j JOIN job_specs s ON s.job_id=j.id"
-                " WHERE j.state IN('created','queued','running') AND json_extract(s.spec,'$.stdin')=?)",
+                " WHERE j.id IN (SELECT id FROM jobs WHERE state='created' UNION ALL SELECT id FROM jobs"
+                " WHERE state='queued' UNION ALL SELECT id FROM jobs WHERE state='running')"
+                " AND json_extract(s.spec,'$.stdin')=?)",
                 (path,),
             )
         )

@@ -72,6 +72,14 @@ class Lives:
         found = self._database.value("SELECT stop_requested FROM lives WHERE id=?", (life_id,))
         return None if found is None else StopMode(found)
 
+    def set_stopping_jobs(self, life_id: LifeId) -> None:
+        """The supervisor is ending its jobs, which go back to their queues."""
+        self._database.rows("UPDATE lives SET stops_jobs=1 WHERE id=?", (life_id,))
+
+    def was_stopping_jobs(self, life_id: LifeId) -> bool:
+        """Whether the life was ending its jobs when it was last heard of."""
+        return bool(self._database.value("SELECT stops_jobs FROM lives WHERE id=?", (life_id,)))
+
     def set_draining(self, life_id: LifeId, now: int) -> None:
         """The supervisor claims nothing more."""
         self._database.rows("UPDATE lives SET draining=1 WHERE id=?", (life_id,))

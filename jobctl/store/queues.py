@@ -63,7 +63,9 @@ class Queues:
             " ORDER BY q.name<>'default', q.name"
         )
         created: dict[str, int] = dict(
-            self._database.rows("SELECT queue, count(*) FROM jobs WHERE state='created' GROUP BY queue")
+            self._database.rows(
+                "SELECT queue, count(*) FROM jobs INDEXED BY jobs_waiting WHERE state='created' GROUP BY queue"
+            )
         )
         return [
             replace(_queue(row), running=row[8], queued=row[9], created=created.get(row[0], 0))

@@ -39,6 +39,7 @@ class LifeTable(Model):
     end_reason = TextField(null=True)
     stop_requested = TextField(null=True)
     draining = IntegerField(default=0)
+    stops_jobs = IntegerField(default=0)
 
     class Meta:
         """The table of migration 1."""

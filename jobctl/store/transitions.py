@@ -34,7 +34,9 @@ class Claim:
     started_at: int
     spec: JobSpec
     environment_hash: str | None
-    cancel_requested: bool = False
+    cancel_requested_at: int | None = None
+    start_on_record: bool = False
+    """Whether its start was recorded: then it did start, whatever its directory shows."""
     resources: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The indices given of each resource."""
     paused_at: int | None = None
@@ -98,7 +100,7 @@ class PauseFact:
 _ANY_GATED = "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND gated=1 AND queue=?)"
 _CLAIM = (
     "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?,"
-    " pause_wanted=0, paused_at=NULL, paused_ms=0"
+    " exit_code=NULL, signal=NULL, pause_wanted=0, paused_at=NULL, paused_ms=0"
 )
 _CLAIMED = "RETURNING priority, id, attempt, attempts_used, crashes, gated"
 
@@ -243,26 +245,19 @@ class Transitions:
         """The running jobs of a life, as their claims stand."""
         found = self._database.rows(
             "SELECT j.id, j.attempt, j.token, j.attempts_used, j.crashes, j.started_at, s.spec,"
-            " s.environment_hash, j.cancel_requested_at IS NOT NULL, j.paused_at, j.paused_ms FROM jobs j"
-            " JOIN job_specs s ON s.job_id=j.id WHERE j.state='running' AND j.life_id=? ORDER BY j.id",
+            " s.environment_hash, j.cancel_requested_at,"
+            " EXISTS(SELECT 1 FROM attempts a WHERE a.job_id=j.id AND a.number=j.attempt),"
+            " j.paused_at, j.paused_ms FROM jobs j INDEXED BY jobs_running"
+            " JOIN job_specs s ON s.job_id=j.id WHERE j.state='running' AND j.life_id=?",
             (dead,),
         )
         return [
             Claim(
-                JobId(row[0]),
-                row[1],
-                Token(row[2]),
-                row[3],
-                row[4],
-                row[5],
-                spec_of(row[6]),
-                row[7],
-                bool(row[8]),
-                paused_at=row[9],
-                paused_ms=row[10],
+                JobId(row[0]), row[1], Token(row[2]), row[3], row[4], row[5], spec_of(row[6]), row[7],
+                cancel_requested_at=row[8], start_on_record=bool(row[9]), paused_at=row[10], paused_ms=row[11],
             )
-            for row in found
-        ]
+            for row in sorted(found)
+        ]  # fmt: skip
 
     def record_start(self, fact: StartFact, life: LifeId, now: int) -> bool:
         """The attempt is on record as started (or adopted); False when the claim is stale."""
@@ -316,6 +311,8 @@ class Transitions:
         self._events.add_rows(_end_events(fact, now))
         if verdict.status.is_terminal:
             self._gates.after_end(claim.job_id, verdict.status, now)
+        else:
+            self._forget_reports(claim.job_id)
         if row[1] is not None:
             self._gates.free_lock(row[1], now)
         if row[2]:
@@ -339,6 +336,11 @@ class Transitions:
                 claim.spec.split_output,
             ),
         )  # fmt: skip
+
+    def _forget_reports(self, job_id: JobId) -> None:
+        """What an attempt reported is not taken for the next one's."""
+        for table in ("job_results", "job_progress"):
+            self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
 
     def cancel_requests(self, life: LifeId) -> list[CancelRequest]:
         """What callers want ended among the running jobs of ``life``."""
@@ -491,8 +493,8 @@ class Transitions:
         if row is None:
             return False
         self._gates.revive(job_id, now)
-        for table in ("job_results", "job_progress", "cancel_requests"):
-            self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
+        self._forget_reports(job_id)
+        self._database.rows("DELETE FROM cancel_requests WHERE job_id=?", (job_id,))
         self._events.add_rows(
             [job_event(now, EventKind.JOB_RETRIED, job_id, {"by": "hand", "attempts_before": row[0]})]
         )

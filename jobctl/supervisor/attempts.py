@@ -14,12 +14,17 @@ from jobctl.executors.processes import ProcessTable
 from jobctl.executors.progress import ProgressTail
 from jobctl.executors.trees import Tree, tree_usage
 from jobctl.model.attempts import AttemptEnd, Outcome
-from jobctl.model.progress import Progress, fold
+from jobctl.model.progress import Progress, fold, fold_all
 from jobctl.model.states import Reason
 from jobctl.store.transitions import CancelRequest, Claim
 from jobctl.supervisor.outputs import OutputProgress
 
-_COARSE_MS = 20
+STOP_CODES = (130, 137, 143)
+"""Exit codes of a process that INT, KILL or TERM ended."""
+
+_STOP_SLACK_MS = 5000
+
+COARSE_MS = 20
 """File times come from a clock that is up to 10 ms late."""
 
 
@@ -61,6 +66,7 @@ class ActiveAttempt:
         """Whether an exit record was found once the leader had ended."""
         self.concluded = False
         """Whether it is over and only waits to be recorded."""
+        self._stop_expected_until: int | None = None
         self.stray_count = 0
         self.cpu_seconds: float | None = None
         self.max_rss_bytes: int | None = None
@@ -146,6 +152,8 @@ class ActiveAttempt:
             self.start_kill(
                 Cause.CANCEL, now, now_ms, grace=request.grace_seconds, signal_number=request.signal
             )
+        if request.requests > self._cancel_requests + 1 and self.kill is not None:
+            self.kill.hurry(now)  # asked more than once since the last look
         self._cancel_requests = request.requests
 
     def advance_kill(self, table: ProcessTable, now: float) -> bool:
@@ -156,8 +164,7 @@ class ActiveAttempt:
         """Whether the job reported anything new."""
         lines = self._tail.read(final=final)
         before = self.progress
-        for line in lines:
-            self.progress = fold(self.progress, line)
+        self.progress = fold_all(self.progress, lines)
         return self.progress != before
 
     def read_output(self, *, final: bool = False) -> bool:
@@ -210,6 +217,16 @@ class ActiveAttempt:
         if self.adopted and cpu:
             self.cpu_seconds = max(cpu, self.cpu_seconds or 0.0)
 
+    def expect_stop(self, now_ms: int) -> None:
+        """A supervisor that has died since was stopping it: an end by a signal, soon, is that stop."""
+        self._stop_expected_until = now_ms + round(self.claim.spec.grace_seconds * 1000) + _STOP_SLACK_MS
+
+    def _is_expected_stop(self, record: ExitRecord | None) -> bool:
+        until, ended = self._stop_expected_until, self.leader_ended_at
+        if until is None or ended is None or ended > until:
+            return False
+        return record is None or record.code in STOP_CODES
+
     def ending(self) -> AttemptEnd:
         """How it ended, from the exit record and from what jobctl itself did.
 
@@ -221,10 +238,12 @@ class ActiveAttempt:
         if (
             record is not None
             and record.code < 128
-            and record.ended_at_ms + _COARSE_MS < self._kill_started_ms
+            and record.ended_at_ms + COARSE_MS < self._kill_started_ms
         ):
             cause = None
             self.error = None if self.cause is Cause.MEMORY else self.error
+        if cause is None and self._is_expected_stop(record):
+            cause = Cause.STOP
         status = self.process.returncode if self.process is not None else None
         return end_of(record, cause, status, self.error)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from jobctl.actions.hooks import write_hook_input
 from jobctl.clock import Clock
-from jobctl.errors import UnusableError
+from jobctl.errors import SecretsError, StoreBusyError, StoreFullError
 from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.base import AttemptOrder, Executor, SpawnError, StartRefused
 from jobctl.model.attempts import AttemptEnd, Outcome
@@ -115,7 +115,10 @@ class Dispatcher:
             except SpawnError as error:
                 end = AttemptEnd(Outcome.FAILED, Reason.SPAWN_ERROR, error.exit_code, None, error.message)
                 result.failures.append((claim, end))
-            except UnusableError as error:
+            except (StoreBusyError, StoreFullError) as error:
+                result.refused, result.refusal = claims[index:], str(error)
+                break
+            except SecretsError as error:
                 end = AttemptEnd(Outcome.FAILED, Reason.SPAWN_ERROR, None, None, str(error))
                 result.failures.append((claim, end))
             except StartRefused as error:

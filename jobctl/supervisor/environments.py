@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Mapping
 
-from jobctl.errors import BadInputError, UnusableError
+from jobctl.errors import BadInputError, SecretsError
 from jobctl.model.environments import parse_env_file
 from jobctl.model.homes import Home
 from jobctl.store import Store
@@ -30,7 +30,7 @@ class Environments:
         """The complete environment of an attempt; ``run`` is the value of its ``JOBCTL_RUN``.
 
         Raises:
-            UnusableError: ``secrets.env`` is needed and unsafe or unreadable.
+            SecretsError: ``secrets.env`` is needed and unsafe, unreadable or malformed.
         """
         found = dict(self._stored(claim.environment_hash))
         for name in claim.spec.secret_env:
@@ -97,7 +97,7 @@ class Secrets:
         """The value of ``name``, None where the file or the name is missing.
 
         Raises:
-            UnusableError: ``E_SECRETS``: others may read the file, it is no regular one, or unreadable.
+            SecretsError: others may read the file, it is no regular one, or unreadable.
         """
         try:
             found = os.stat(self._path)
@@ -139,8 +139,8 @@ class Secrets:
         if found.st_size > LARGEST_SECRETS:
             raise self._unusable("the secrets are above 1 MiB")
 
-    def _unusable(self, what: str, hint: str = "") -> UnusableError:
-        return UnusableError(what, self._path, hint, "E_SECRETS")
+    def _unusable(self, what: str, hint: str = "") -> SecretsError:
+        return SecretsError(what, self._path, hint)
 
 
 def _bytes(text: str) -> bytes:

@@ -9,7 +9,7 @@ import shutil
 import time
 
 from jobctl import __version__
-from jobctl.actions.supervisors import running_supervisor
+from jobctl.actions.supervisors import is_locked, running_supervisor
 from jobctl.clock import Clock
 from jobctl.errors import StateConflictError, UnusableError
 from jobctl.model.homes import Home
@@ -64,7 +64,7 @@ class Lifeline:
         return poked
 
     def end(self, reason: str) -> None:
-        """The life is over on record and its files are gone."""
+        """The life is over on record and its files are gone; other writers are waited for."""
         self.store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
         with self.store.write():
             self.store.lives.end(self.id, reason, self._clock.now_ms())
@@ -85,7 +85,13 @@ def remove_files(home: Home, life: LifeId) -> None:
 
 
 def _make_directory(home: Home, life: LifeId) -> tuple[int, int]:
+    """The lock, held, and the wake FIFO of a new life, in an open write transaction.
+
+    A life that died before its transaction was committed leaves a directory whose number comes again.
+    """
     directory = home.life(life)
+    if not is_locked(f"{directory}/lock"):
+        remove_files(home, life)
     for path in (home.lives, directory):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from jobctl.actions.submissions import store_jobs
 from jobctl.clock import Clock
+from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.registry import EXECUTORS
 from jobctl.model.lives import LifeKind, StopMode
 from jobctl.model.specs import Submission
@@ -27,13 +28,14 @@ class PrivateLife:
     def __init__(self, store: Store, settings: Settings, clock: Clock, submission: Submission) -> None:
         self._store = store
         self._lifeline = Lifeline(store, clock, LifeKind.RUN)
+        # Signals are heard before there is a job: a Ctrl-C in between still cancels it.
+        self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
         stored = store_jobs(store, [replace(submission, reserved=True)], clock, self._lifeline.id)[0]
         self.job_id: JobId = stored.id
         self.is_new = stored.is_new
         """Whether the job is this life's own, not one there was with the same unique key."""
         self._supervisor = Supervisor(store, settings, clock, EXECUTORS["command"](), self._lifeline)
         self._supervisor.reservation = Reservation(self.job_id, submission.queue)
-        self._wakeups = Wakeups(self._lifeline.wake, stop_signals=STOP_SIGNALS)
         self._heard = 0
 
     def leave(self) -> None:
@@ -61,8 +63,12 @@ class PrivateLife:
 
     def _heed(self, on_stop: Callable[[int], bool]) -> bool:
         while self._heard < self._wakeups.stops:
+            try:
+                leave = on_stop(self._wakeups.last_stop)
+            except (StoreBusyError, StoreFullError):
+                return False  # once more after the next turn
             self._heard += 1
-            if on_stop(self._wakeups.last_stop):
+            if leave:
                 self._supervisor.stop(StopMode.LEAVE_RUNNING)
         return False
 

@@ -16,7 +16,7 @@ from jobctl.executors.trees import members
 from jobctl.model.states import LifeId
 from jobctl.store import Store
 from jobctl.store.transitions import Claim, StartFact
-from jobctl.supervisor.attempts import ActiveAttempt, Cause
+from jobctl.supervisor.attempts import COARSE_MS, ActiveAttempt, Cause
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline, remove_files
 
@@ -67,7 +67,11 @@ class Recovery:
 
     def _take_over_from(self, life: LifeId, deliver: Callable[[ActiveAttempt], None]) -> None:
         table = ProcessTable.read()
-        found = [(claim, self._probed(claim)) for claim in self._store.transitions.orphans(life)]
+        found = [(claim, self._probed(claim, table)) for claim in self._store.transitions.orphans(life)]
+        if self._store.lives.was_stopping_jobs(life):
+            for _, attempt in found:
+                if attempt is not None:
+                    attempt.expect_stop(self._clock.now_ms())
         with self._store.write():
             taken = [attempt for claim, attempt in found if self._take(claim, attempt)]
         for attempt in taken:
@@ -92,14 +96,17 @@ class Recovery:
         )
         return True
 
-    def _probed(self, claim: Claim) -> ActiveAttempt | None:
+    def _probed(self, claim: Claim, table: ProcessTable) -> ActiveAttempt | None:
         """The attempt as its directory shows it; None when it never started. The lock is probed first."""
         directory = AttemptDirectory(self._store.home.attempt(claim.job_id, claim.attempt))
         held = directory.is_held()
         record = directory.read_exit()
-        if not held and record is None and directory.read_pid() is None:
+        tree = self._identities.tree_of_orphan(claim, directory)
+        blank = not held and record is None and directory.read_pid() is None
+        # Files can be missing or lost with the power: the record of a start, or a process, proves one as well.
+        if blank and not claim.start_on_record and not members(table, tree):
             return None
-        attempt = ActiveAttempt(claim, directory, self._identities.tree_of_orphan(claim, directory), None)
+        attempt = ActiveAttempt(claim, directory, tree, None)
         if held:
             self._set_clock(attempt)
         else:
@@ -122,10 +129,14 @@ class Recovery:
             attempt.time_left = left
 
     def _cause(self, claim: Claim, record: ExitRecord | None, ended_at: int) -> Cause | None:
-        """Why the dead life was ending the attempt, if it was: an exit 0 says it ended by itself."""
+        """Why the dead life was ending the attempt, if it was.
+
+        An exit 0, or an end before the cancellation, says that it ended by itself.
+        """
         if record is not None and record.code == 0:
             return None
-        if claim.cancel_requested:
+        asked_at = claim.cancel_requested_at
+        if asked_at is not None and (record is None or ended_at + COARSE_MS >= asked_at):
             return Cause.CANCEL
         timeout = claim.spec.timeout_seconds
         killed = record is None or record.code in (137, 143)

@@ -18,11 +18,10 @@ from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.base import Executor
-from jobctl.executors.processes import become_subreaper
 from jobctl.model.attempts import AttemptEnd, judge
 from jobctl.model.events import Entity, Event, EventKind
 from jobctl.model.lives import LifeKind, StopMode
-from jobctl.model.states import JobId, JobStatus
+from jobctl.model.states import TERMINAL, JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
@@ -42,6 +41,12 @@ RECOVERY_SECONDS = 2.0
 BUSY_SECONDS = 0.02
 REFUSED_SECONDS = 1.0
 GROUPING_SECONDS = 0.005
+LONGEST_PAUSE_SECONDS = 60.0
+PAGE = 500
+"""Events told a turn; the rest comes in the next ones."""
+
+
+_UNSUCCESSFUL = TERMINAL - {JobStatus.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +104,27 @@ class Supervisor:
         self.pruner = Pruner(store, clock, settings)
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
+        self._failures = 0
+        """Ends otherwise than completed in the transaction of this turn."""
         self._refused: list[Claim] = []
         self._refusal: str | None = None
+        self._last_refusal: str | None = None
         self._claims: list[Claim] = []
         self._seen_version = -1
         self._next_due: int | None = None
         self._more = False
+        self._unpublished = False
         self._busy = False
         self._dirty = True
         self._resume_claims_at: float | None = None
         self._recover_at = 0.0
+        self._recovered = lifeline.kind is LifeKind.RUN
+        """Whether dead lives were looked for: nothing is claimed before."""
         self._checkpointed = False
-        self._told_draining = False
+        self._told: StopMode | None = None
+        """The way of stopping that is on record."""
         self._wakeups: Wakeups | None = None
         store.database.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
-        become_subreaper()
 
     # --- the turn ---
 
@@ -161,10 +172,12 @@ class Supervisor:
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
-        if self._more and not self._busy:
+        if (self._more or self._unpublished) and not self._busy:
             return 0.0
         now = self._clock.monotonic()
-        waits = [self._settings.idle_interval]
+        waits = [self._settings.idle_interval, LONGEST_PAUSE_SECONDS]
+        if self.lifeline.kind is LifeKind.UP:
+            waits.append(self._recover_at - now)
         if self._busy:
             waits.append(BUSY_SECONDS)
         elif self._starts or self._refused:
@@ -232,6 +245,7 @@ class Supervisor:
         except (StoreBusyError, StoreFullError):
             return
         self._recover_at = now + RECOVERY_SECONDS
+        self._recovered = True
         self._dirty = self._dirty or found
 
     def _note_conclusions(self) -> None:
@@ -322,6 +336,7 @@ class Supervisor:
 
     def _record(self, now: int) -> None:
         transitions, life = self.store.transitions, self.lifeline.id
+        self._failures = 0
         for claim in self._refused:
             transitions.give_back(claim, now)
         if self._refusal is not None:
@@ -339,7 +354,10 @@ class Supervisor:
             job_event(now, kind, job_id, data) for kind, job_id, data in self.watcher.notes
         )
         for end in self._ends:
-            if transitions.record_end(end, life, now) and _has_hook(end):
+            if not transitions.record_end(end, life, now):
+                continue
+            self._failures += end.verdict.status in _UNSUCCESSFUL
+            if _has_hook(end):
                 add_hooks(self.store, [end.claim.job_id], now)
             attempt = self.watcher.active.get(end.claim.job_id)
             if attempt is not None and attempt.stray_count:
@@ -349,24 +367,28 @@ class Supervisor:
                 )
         transitions.promote_due(now)
         settle_batches(self.store, now)
-        if self.stopping is not None and not self._told_draining:
-            self.store.lives.set_draining(life, now)
+        if self.stopping is not None and self.stopping is not self._told:
+            if self._told is None:
+                self.store.lives.set_draining(life, now)
+            if self.stopping is StopMode.NOW:
+                self.store.lives.set_stopping_jobs(life)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
             return [], False
+        if not self._recovered:
+            return [], True
         if self.reservation is not None:
             return self.dispatcher.claim_reserved(self.reservation.queue, now), False
         return self.dispatcher.claim(now)
 
     def _forget_recorded(self) -> None:
+        self.failed_jobs += self._failures
         for end in self._ends:
-            if end.verdict.status.is_terminal and end.verdict.status is not JobStatus.COMPLETED:
-                self.failed_jobs += 1
             self.watcher.forget(end.claim.job_id)
         if self._ends and self.lifeline.kind is LifeKind.RUN:
             wake(self.store.home)  # a slot is free for others
-        self._told_draining = self.stopping is not None
+        self._told = self.stopping
         self._starts, self._ends, self._refused, self._refusal = [], [], [], None
         self.watcher.progressed.clear()
         self.watcher.pauses.clear()
@@ -374,8 +396,7 @@ class Supervisor:
 
     def _checkpoint_when_idle(self) -> None:
         if not self.watcher.active and not self._checkpointed:
-            self.store.database.checkpoint()
-            self._checkpointed = True
+            self._checkpointed = self.store.database.checkpoint()
 
     # --- start and tell ---
 
@@ -394,7 +415,8 @@ class Supervisor:
             self._refused += started.refused
             self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
             self._more = False
-            self._refusal = started.refusal
+            self._refusal = started.refusal if started.refusal != self._last_refusal else None
+            self._last_refusal = started.refusal
         if self.stopping is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
 
@@ -402,9 +424,11 @@ class Supervisor:
         """The listener has every event committed so far, whoever wrote it."""
         if self._listener is None:
             return
-        while events := self.store.events.after(self._cursor):
+        events = self.store.events.after(self._cursor, PAGE)
+        if events:
             self._cursor = events[-1].id
             self._listener(events)
+        self._unpublished = len(events) == PAGE
 
     @property
     def is_idle(self) -> bool:

@@ -51,6 +51,7 @@ class Wakeups:
                         pass
             elif isinstance(key.data, int):
                 self._ended.add(key.data)
+                self.forget_process(key.data)  # it stays readable: select would never sleep again
 
     def watch_process(self, pid: int) -> bool:
         """The end of a process that is no child wakes the loop; False when it can only be polled."""

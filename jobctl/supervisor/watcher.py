@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobctl.clock import Clock
 from jobctl.executors.log_caps import LogCap
 from jobctl.executors.pauses import resume
-from jobctl.executors.processes import ProcessTable, is_tag, stray_children, tag_of
+from jobctl.executors.processes import (
+    ProcessTable,
+    become_subreaper,
+    group_exists,
+    is_tag,
+    stray_children,
+    tag_of,
+)
 from jobctl.executors.trees import members
 from jobctl.model.attempts import AttemptEnd
 from jobctl.model.events import EventKind
@@ -68,6 +75,7 @@ class Watcher:
         self._leaderless: list[ActiveAttempt] = []
         """Leaders that ended since the last turn; their leftovers are not looked for yet."""
         self._concluded: list[Conclusion] = []
+        self._inherits_orphans = become_subreaper()
         self._progress_at = self._probe_at = self._caps_at = 0.0
         self._usage_at: float | None = None
         self._all_usage_at = 0.0
@@ -99,7 +107,10 @@ class Watcher:
     def forget(self, job_id: JobId) -> ActiveAttempt | None:
         """The attempt is on record as ended."""
         self._hot.discard(job_id)
-        return self.active.pop(job_id, None)
+        attempt = self.active.pop(job_id, None)
+        if attempt is not None and attempt.pid is not None and self.wakeups is not None:
+            self.wakeups.forget_process(attempt.pid)
+        return attempt
 
     def take_concluded(self) -> list[Conclusion]:
         """What is over since the last call."""
@@ -152,8 +163,6 @@ class Watcher:
             if not attempt.adopted or attempt.leader_ended_at is not None:
                 continue
             if not attempt.directory.is_held():
-                if self.wakeups is not None and attempt.pid is not None:
-                    self.wakeups.forget_process(attempt.pid)
                 self._leader_ended(attempt)
             elif attempt.pid is None:
                 attempt.tree = self._identities.tree_of_orphan(attempt.claim, attempt.directory)
@@ -178,10 +187,14 @@ class Watcher:
     def _may_have_leftovers(self, ended: list[ActiveAttempt]) -> bool:
         """Whether an orphan of theirs may be about: as a subreaper this process inherits each one at once.
 
+        Where there are no subreapers (macOS) only those in the leader's own process group are noticed.
+
         Its tag tells whose it is; one without (``su`` resets limits) may be anybody's.
         """
         if any(attempt.adopted or not attempt.has_record for attempt in ended):
             return True
+        if not self._inherits_orphans:
+            return any(group_exists(attempt.pid) for attempt in ended)
         strays = stray_children(self._children.keys())
         if not strays:
             return False
@@ -356,9 +369,11 @@ class Watcher:
     def _conclude(self, attempt: ActiveAttempt) -> None:
         attempt.concluded = True
         end = attempt.ending()
+        if attempt.kill is not None and attempt.kill.survivors:
+            end = replace(end, survivors=True)
         result, problem = attempt.directory.read_result()
         if problem is not None and end.error is None:
-            end = AttemptEnd(end.outcome, end.reason, end.exit_code, end.signal, problem)
+            end = replace(end, error=problem)
         if attempt.read_progress(final=True):
             self.progressed.add(attempt.claim.job_id)
         self._read_output(attempt, final=True)

@@ -108,7 +108,6 @@ class DemoScreen:
             "failed": f"{totals.failed}",
             "failed once, retried": f"↻ {totals.retried}",
             "time": f"{totals.seconds:.1f} s",
-            "jobs a second": f"{totals.jobs / max(totals.seconds, 0.001):.0f}",
         }
         for name, value in rows.items():
             table.add_row(name, value)

@@ -34,4 +34,6 @@ def event_line(event: Event, *, with_entity: bool = True) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

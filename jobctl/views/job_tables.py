@@ -11,8 +11,8 @@ from rich.text import Text
 
 from jobctl.model.jobs import Job
 from jobctl.model.states import JobStatus
-from jobctl.views.instants import ago, length
-from jobctl.views.jobs import SYMBOLS, duration_of, exit_text, progress_text, status_text
+from jobctl.views.instants import length
+from jobctl.views.jobs import SYMBOLS, duration_of, exit_text, progress_text, started_text, status_text
 from jobctl.views.text import printable, shorten, width_of
 
 STYLES = {
@@ -48,7 +48,7 @@ _COLUMNS = (
     _Column("queue", lambda job, _: job.queue, drop=3),
     _Column("pri", lambda job, _: str(job.priority), drop=4, right=True),
     _Column("progress", lambda job, _: _progress(job), drop=1, flexible=True),
-    _Column("started", lambda job, now: ago(job.started_at, now), drop=2),
+    _Column("started", started_text, drop=2),
     _Column("duration", lambda job, now: length(duration_of(job, now)), drop=0, right=True),
     _Column("exit", lambda job, _: exit_text(job), drop=0, right=True),
 )
@@ -106,4 +106,6 @@ def _progress(job: Job) -> str:
     if percent is None:
         return progress_text(job)
     filled = round(percent / 100 * _BAR_CELLS)
-    return f"{'━' * filled}{'╌' * (_BAR_CELLS - filled)} {progress_text(job)}"
+    # The figure comes first: a narrow column cuts the bar, not what it says.
+    figure, _, rest = progress_text(job).partition(" ")
+    return f"{figure:>4} {'━' * filled}{'╌' * (_BAR_CELLS - filled)} {rest}".rstrip()

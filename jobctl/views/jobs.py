@@ -175,6 +175,12 @@ def eta_of(job: Job, now_ms: int) -> float | None:
     return round(job.usual_seconds - elapsed, 3)
 
 
+def started_text(job: Job, now_ms: int) -> str:
+    """When it started, or will be eligible to: ``5m ago``, ``in 2h``; empty where neither is known."""
+    waits = job.status is JobStatus.CREATED and job.reason in ("time", "retry")
+    return ago(job.eligible_at if waits else job.started_at, now_ms)
+
+
 def status_text(job: Job) -> str:
     """The status, with its reason where that says more: ``created (hold)``."""
     if job.reason is None or job.reason in (job.status.value, "exit", "signal"):
@@ -222,7 +228,7 @@ def _row(job: Job, now_ms: int) -> tuple[str, ...]:
         job.queue,
         str(job.priority),
         progress_text(job) or "-",
-        ago(job.started_at, now_ms) or "-",
+        started_text(job, now_ms) or "-",
         length(duration_of(job, now_ms)) or "-",
         exit_text(job) or "-",
     )

@@ -15,13 +15,19 @@ from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.errors import StoreBusyError
 from jobctl.executors.attempts import EXIT_BLANK, PID_BLANK
 from jobctl.model.attempts import Outcome
+from jobctl.model.lives import StopMode
 from jobctl.model.selectors import parse_selector
 from jobctl.model.specs import OnCrash
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from tests.support.supervisors import Stage, starts_and_ends, submission
 
-COMPLETED, FAILED, QUEUED, RUNNING = JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.QUEUED, JobStatus.RUNNING
+COMPLETED, FAILED, QUEUED, RUNNING = (
+    JobStatus.COMPLETED,
+    JobStatus.FAILED,
+    JobStatus.QUEUED,
+    JobStatus.RUNNING,
+)
 
 
 def claimed_only(stage: Stage, job_id: JobId) -> None:
@@ -52,7 +58,7 @@ def test_a_running_job_is_adopted_and_ends_with_its_true_code(stage: Stage) -> N
     assert stage.kinds(job_id) == ["submitted", "started", "adopted"]
     (stage.root / "gate").unlink()
     stage.clock.advance(5)
-    stage.turn_until(supervisor, lambda: (stage.clock.advance(0.25), stage.status(job_id) is FAILED)[1])
+    stage.turn_until(supervisor, lambda: stage.status(job_id) is FAILED, tick=0.25)
     job = stage.job(job_id)
     assert (job.exit_code, job.attempt, job.result) == (7, 1, 7)
     assert starts_and_ends(stage.events(job_id)) == {1: (1, 1)}
@@ -82,7 +88,7 @@ def test_a_start_that_never_got_on_record_is_put_on_record_once(stage: Stage) ->
     assert stage.attempts(job_id) == []
     stage.kill(supervisor)
     following = stage.supervise()
-    stage.turn_until(following, lambda: (stage.clock.advance(0.25), stage.status(job_id) is COMPLETED)[1])
+    stage.turn_until(following, lambda: stage.status(job_id) is COMPLETED, tick=0.25)
     assert starts_and_ends(stage.events(job_id)) == {1: (1, 1)}
 
 
@@ -145,9 +151,7 @@ def test_a_cancellation_that_was_under_way_is_carried_on(stage: Stage) -> None:
     started_then_killed(stage, job_id)
     cancel(stage.store, parse_selector(str(job_id)), stage.clock, CancelOptions())
     supervisor = stage.supervise()
-    stage.turn_until(
-        supervisor, lambda: (stage.clock.advance(0.25), stage.status(job_id).is_terminal)[1]
-    )
+    stage.turn_until(supervisor, lambda: stage.status(job_id).is_terminal, tick=0.25)
     assert stage.status(job_id) is JobStatus.CANCELLED
 
 
@@ -156,9 +160,7 @@ def test_a_time_out_counts_the_time_without_a_supervisor(stage: Stage) -> None:
     started_then_killed(stage, job_id)
     stage.clock.advance(61)
     supervisor = stage.supervise()
-    stage.turn_until(
-        supervisor, lambda: (stage.clock.advance(0.25), stage.status(job_id).is_terminal)[1]
-    )
+    stage.turn_until(supervisor, lambda: stage.status(job_id).is_terminal, tick=0.25)
     assert stage.status(job_id) is JobStatus.TIMEOUT
 
 
@@ -216,9 +218,7 @@ def test_a_stranger_whose_pid_was_written_into_the_record_is_never_signalled(sta
         supervisor = stage.supervise()
         supervisor.turn()
         cancel(stage.store, parse_selector(str(job_id)), stage.clock, CancelOptions())
-        stage.turn_until(
-            supervisor, lambda: (stage.clock.advance(0.25), stage.status(job_id).is_terminal)[1]
-        )
+        stage.turn_until(supervisor, lambda: stage.status(job_id).is_terminal, tick=0.25)
         assert stage.status(job_id) is JobStatus.CANCELLED
         assert lives(foreign.pid)
     assert stage.processes() == []
@@ -262,7 +262,7 @@ def test_a_store_that_is_busy_in_the_middle_of_a_recovery_loses_nothing(
     stage.turn_until(supervisor, lambda: sorted(supervisor.active) == ids)
     for job_id in ids:
         cancel(stage.store, parse_selector(str(job_id)), stage.clock, CancelOptions())
-    stage.turn_until(supervisor, lambda: (stage.clock.advance(0.25), not supervisor.active)[1])
+    stage.turn_until(supervisor, lambda: not supervisor.active, tick=0.25)
     assert {stage.status(job_id) for job_id in ids} == {JobStatus.CANCELLED}
 
 
@@ -282,3 +282,20 @@ def test_a_life_that_dies_while_another_supervises_is_taken_over(stage: Stage) -
     with Store.open(stage.home, stage.clock) as store:
         assert [life.id for life in store.lives.unended()] == [up.lifeline.id]
     assert len(list(Path(stage.home.lives).iterdir())) == 1
+
+
+def test_a_job_that_was_being_stopped_when_its_supervisor_died_goes_back_unburnt(stage: Stage) -> None:
+    gate = stage.root / "gate"
+    gate.touch()
+    job_id = stage.shell("while [ -e gate ]; do sleep 0.01; done")
+    supervisor = stage.supervise()
+    stage.start(supervisor, job_id)
+    supervisor.stop(StopMode.NOW)
+    supervisor.turn()
+    stage.kill(supervisor)
+    following = stage.supervise()
+    gate.unlink()
+    job = stage.turn_until_status(following, job_id, COMPLETED)
+    assert (job.attempt, job.attempts_used) == (2, 1)
+    first = stage.attempts(job_id)[0]
+    assert (first.outcome, first.reason) == (Outcome.CANCELLED, "stopped")

@@ -16,9 +16,18 @@ ROWS = 20_000
 _STATES = ("completed", "completed", "completed", "failed", "queued", "created", "running", "cancelled")
 
 
-@pytest.fixture
-def full(stage: Stage) -> Iterator[Stage]:
-    """A stage whose store has many jobs in all states."""
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage whose store has many jobs in all states; no test changes how many, or closes it."""
+    stage = Stage(tmp_path_factory.mktemp("full"))
+    try:
+        fill(stage)
+        yield stage
+    finally:
+        stage.close()
+
+
+def fill(stage: Stage) -> None:
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for number in range(1, ROWS + 1):
@@ -32,7 +41,9 @@ def full(stage: Stage) -> Iterator[Stage]:
 
     database = stage.store.database
     with stage.store.write():
-        database.rows("INSERT INTO lives(id, kind, pid, version, started_at, ended_at) VALUES(1,'up',1,'0',0,0)")
+        database.rows(
+            "INSERT INTO lives(id, kind, pid, version, started_at, ended_at) VALUES(1,'up',1,'0',0,0)"
+        )
         database.many(
             "INSERT INTO jobs(id, kind, name, state, reason, queue, priority, life_id, token, created_at,"
             " eligible_at, finished_at) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -42,9 +53,6 @@ def full(stage: Stage) -> Iterator[Stage]:
             "INSERT INTO job_specs(job_id, spec) VALUES(?,?)",
             ((number, json.dumps({"command": ["true"]})) for number in range(1, ROWS + 1)),
         )
-    yield stage
-    with stage.store.write():
-        database.rows("UPDATE jobs SET state='queued', token=NULL, life_id=NULL WHERE state='running'")
 
 
 def plans(stage: Stage, ask: Callable[[], object]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -15,7 +16,12 @@ from jobctl.model.lives import StopMode
 from jobctl.model.states import JobStatus
 from tests.support.supervisors import Stage, starts_and_ends
 
-COMPLETED, FAILED, RUNNING, TIMEOUT = JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.RUNNING, JobStatus.TIMEOUT
+COMPLETED, FAILED, RUNNING, TIMEOUT = (
+    JobStatus.COMPLETED,
+    JobStatus.FAILED,
+    JobStatus.RUNNING,
+    JobStatus.TIMEOUT,
+)
 
 
 @contextmanager
@@ -107,6 +113,22 @@ def test_a_full_store_takes_the_facts_once_there_is_room(stage: Stage) -> None:
     assert starts_and_ends(stage.events(job_id)) == {1: (1, 1)}
 
 
+def test_the_end_of_a_life_waits_for_other_writers(stage: Stage) -> None:
+    supervisor = stage.supervise()
+    supervisor.turn()
+    connection = apsw.Connection(stage.home.store)
+    connection.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, lambda: connection.execute("ROLLBACK"))
+    release.start()
+    try:
+        supervisor.lifeline.end("idle")
+    finally:
+        release.join()
+        connection.close()
+    stage.forget(supervisor)
+    assert stage.store.lives.unended() == []
+
+
 @pytest.fixture
 def small_stage(tmp_path: Path) -> Iterator[Stage]:
     """A home on a file system of 4 MiB."""
@@ -125,6 +147,13 @@ def small_stage(tmp_path: Path) -> Iterator[Stage]:
         subprocess.run(["umount", "-l", mount], check=True)
 
 
+def fill(path: Path) -> None:
+    """The file takes all that the disk has left."""
+    with open(path, "wb") as file, suppress(OSError):
+        while True:
+            os.write(file.fileno(), b"\0" * 4096)
+
+
 def test_a_full_disk_stops_nothing_for_good(small_stage: Stage) -> None:
     stage = small_stage
     (stage.root / "gate").touch()
@@ -133,19 +162,35 @@ def test_a_full_disk_stops_nothing_for_good(small_stage: Stage) -> None:
     stage.start(supervisor, running)
     queued = [stage.submit("true") for _ in range(3)]
     ballast = stage.root / "ballast"
-    with open(ballast, "wb") as file, pytest.raises(OSError, match="No space"):
-        while True:
-            os.write(file.fileno(), b"\0" * 4096)
+    fill(ballast)
+    assert os.statvfs(stage.root).f_bfree == 0
     (stage.root / "gate").unlink()
-    stage.turn_until(supervisor, lambda: running not in supervisor.active or supervisor.active[running].concluded)
+    stage.turn_until(
+        supervisor, lambda: running not in supervisor.active or supervisor.active[running].concluded
+    )
     for _ in range(10):
         supervisor.turn()
         stage.clock.advance(1)
     ballast.unlink()
     stage.turn_until(
         supervisor,
-        lambda: (stage.clock.advance(1), all(stage.status(job_id) is COMPLETED for job_id in queued))[1],
+        lambda: all(stage.status(job_id) is COMPLETED for job_id in queued),
+        tick=1,
     )
     assert stage.job(running).exit_code == 7
     for job_id in (running, *queued):
         assert starts_and_ends(stage.events(job_id)) == {1: (1, 1)}
+
+
+def test_a_disk_that_is_full_while_nothing_runs_stops_nothing(small_stage: Stage) -> None:
+    """The WAL cannot be emptied into the store then."""
+    stage = small_stage
+    supervisor = stage.supervise()
+    big = stage.shell("printf '\"%0900000d\"' 0 >$JOBCTL_RESULT")
+    stage.turn_until_status(supervisor, big, COMPLETED)
+    fill(stage.root / "ballast")
+    for _ in range(5):
+        supervisor.turn()
+        stage.clock.advance(1)
+    (stage.root / "ballast").unlink()
+    stage.turn_until_status(supervisor, stage.submit("true"), COMPLETED)

@@ -101,9 +101,7 @@ def _check_job(
         found.unbalanced.append(f"job {job_id}: events {counts} of {len(attempts)} attempts")
 
 
-def _check_attempt(
-    attempt: Attempt, code: int, ended: Counter[tuple[int, int]], found: Findings
-) -> None:
+def _check_attempt(attempt: Attempt, code: int, ended: Counter[tuple[int, int]], found: Findings) -> None:
     """A recorded code is the true one and its last line was written; without a code it was lost."""
     name = f"job {attempt.job_id} attempt {attempt.number}"
     if attempt.finished_at is None or attempt.outcome is None:

@@ -196,14 +196,26 @@ class Stage(Premises):
 
     def kill(self, supervisor: Supervisor) -> None:
         """The supervisor is gone as by ``kill -9``: its locks are free and it recorded nothing more."""
+        supervisor.lifeline.release()
+        self.forget(supervisor)
+
+    def forget(self, supervisor: Supervisor) -> None:
+        """The supervisor has said goodbye itself."""
         self._alive.remove(supervisor)
         supervisor.watcher.abandon()
-        supervisor.lifeline.release()
         supervisor.store.close()
 
-    def turn_until(self, supervisor: Supervisor, predicate: Callable[[], object]) -> None:
-        """The supervisor turned until ``predicate`` held; the clock stood still."""
-        wait_until(lambda: (supervisor.turn(), predicate())[1], seconds=PATIENCE)
+    def turn_until(
+        self, supervisor: Supervisor, predicate: Callable[[], object], *, tick: float = 0.0
+    ) -> None:
+        """The supervisor turned until ``predicate`` held; ``tick`` seconds passed at each turn."""
+
+        def turned() -> object:
+            self.clock.advance(tick)
+            supervisor.turn()
+            return predicate()
+
+        wait_until(turned, seconds=PATIENCE)
 
     def turn_until_status(self, supervisor: Supervisor, job_id: JobId, status: JobStatus) -> Job:
         """The supervisor turned until the job had the status."""

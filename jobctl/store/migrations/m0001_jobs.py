@@ -20,7 +20,8 @@ STATEMENTS = (
       id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK(kind IN('up','run')),
       pid INTEGER NOT NULL, version TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER,
       end_reason TEXT, stop_requested TEXT CHECK(stop_requested IN('drain','now','leave-running')),
-      draining INTEGER NOT NULL DEFAULT 0 CHECK(draining IN(0,1))
+      draining INTEGER NOT NULL DEFAULT 0 CHECK(draining IN(0,1)),
+      stops_jobs INTEGER NOT NULL DEFAULT 0 CHECK(stops_jobs IN(0,1))
     ) STRICT""",
     "CREATE INDEX lives_open ON lives(id) WHERE ended_at IS NULL",
     """CREATE TABLE jobs(
@@ -52,7 +53,7 @@ STATEMENTS = (
     ) STRICT""",
     "CREATE INDEX jobs_claim ON jobs(queue, priority, id) WHERE state='queued'",
     "CREATE INDEX jobs_due ON jobs(eligible_at) WHERE state='created' AND reason IN('time','retry')",
-    "CREATE INDEX jobs_waiting ON jobs(reason, id) WHERE state='created'",
+    "CREATE INDEX jobs_waiting ON jobs(queue, reason) WHERE state='created'",
     "CREATE INDEX jobs_running ON jobs(queue, life_id) WHERE state='running'",
     "CREATE INDEX jobs_cancelling ON jobs(life_id) WHERE state='running' AND cancel_requested_at IS NOT NULL",
     "CREATE INDEX jobs_reserved ON jobs(life_id) WHERE reserved=1",

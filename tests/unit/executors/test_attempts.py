@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
-from jobctl.executors.base import StartRefused
+from jobctl.executors.base import SpawnError
 from tests.support.processes import make_order
 
 
@@ -168,8 +168,8 @@ def test_removing_an_attempt_removes_its_job_with_the_last_one(tmp_path: Path) -
     assert (tmp_path / "runs").exists()
 
 
-def test_a_place_that_cannot_be_written_refuses_for_now(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_this_attempts_own_trouble(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     order = make_order(tmp_path, "true")
-    with pytest.raises(StartRefused, match="cannot write"):
+    with pytest.raises(SpawnError, match="cannot write"):
         AttemptDirectory(order.directory).create(order)
