@@ -93,7 +93,7 @@ def test_list_narrows_by_every_flag(history: History) -> None:
         (["--status", "done"], "did you mean completed?"),
         (["--sort", "durration"], "did you mean duration?"),
         (["--since", "whenever"], "bad --since: 'whenever'"),
-        (["--limit", "0"], "--limit"),
+        (["--limit", "0"], "limit must be 1"),
         (["--all", "--limit", "3"], "--all and --limit exclude each other"),
         (["--parent", "x"], "bad parent id: 'x'"),
         (["@fialed"], "did you mean @failed?"),
