@@ -10,9 +10,12 @@ def main() -> None:
     """The process ends with the exit code of the verb."""
     keep_standard_descriptors_open()
     make_standard_streams_safe()
-    from jobctl.cli.app import main as run
+    try:
+        from jobctl.cli.app import main as run
 
-    code = run(sys.argv[1:])
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while it was still starting, or already ending
+        code = 130
     # Interpreter teardown costs up to 10 ms and can only fail by now.
     os._exit(code)
 

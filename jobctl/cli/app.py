@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from jobctl.cli.invocation import COMMAND_KEY, bind
+from jobctl.cli.invocation import COMMAND_KEY, ReaderGone, bind
 from jobctl.cli.verbs import ALIASES, GROUP_ALIASES, VERBS, Verb, VerbGroup
 from jobctl.errors import BadFileError, BadInputError, InterruptedByUserError, JobctlError, UnusableError
 
@@ -203,7 +203,7 @@ def main(args: Sequence[str]) -> int:
         code = _dispatch(words)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         _abandon_stdout()
         return EXIT_READER_GONE
     except KeyboardInterrupt:
@@ -281,10 +281,21 @@ def _report(error: JobctlError, options: Sequence[str], cause: BaseException | N
 
 
 def _exit_code(error: JobctlError, options: Sequence[str]) -> int:
-    verb = next((word for word in options if not word.startswith("-")), "")
+    verb = _verb_of(options)
     if verb == "run" and not isinstance(error, InterruptedByUserError):
         return 125
     return error.exit_code
+
+
+def _verb_of(options: Sequence[str]) -> str:
+    """The verb among the words of a command line, which options with a value may precede."""
+    words = iter(options)
+    for word in words:
+        if word == "--home":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _one_line(text: str) -> str:

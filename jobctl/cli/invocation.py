@@ -15,6 +15,7 @@ import typer
 from jobctl import __version__
 from jobctl.clock import Clock, SystemClock
 from jobctl.configuration import read_configuration
+from jobctl.errors import UnusableError
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, resolve_home, settings_of
 from jobctl.store import Store
@@ -83,12 +84,33 @@ class Invocation:
 
     def print(self, text: str) -> None:
         """A line of data is on standard output."""
-        sys.stdout.write(f"{text}\n")
+        self._write(f"{text}\n")
 
     def print_json(self, document: object) -> None:
         """The document is on standard output, on one line; in ASCII where the locale has no UTF-8."""
         ascii_only = not sys.stdout.encoding.lower().startswith("utf")
-        sys.stdout.write(json.dumps(document, ensure_ascii=ascii_only) + "\n")
+        self._write(json.dumps(document, ensure_ascii=ascii_only) + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable_output(error) from error
+
+    def flush(self, done: str = "") -> None:
+        """All that was printed is written.
+
+        Raises:
+            UnusableError: it could not be; the hint says what was ``done`` all the same.
+        """
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable_output(error, done) from error
 
     def note(self, text: str) -> None:
         """A remark for people is on standard error."""
@@ -99,6 +121,15 @@ class Invocation:
             text = printable(text)
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+def unwritable_output(error: OSError, done: str = "") -> UnusableError:
+    """The error for a standard output that takes nothing more."""
+    return UnusableError(f"cannot write to standard output ({error.strerror})", hint=done, code="E_OUTPUT")
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has gone; Typer would take the OSError itself for exit 1."""
 
 
 def root_callback(
@@ -140,7 +171,10 @@ def bind(function: Callable[..., int | None]) -> Callable[..., int | None]:
         call = _invocation(ctx, values)
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        return function(call, **values)
+        try:
+            return function(call, **values)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     callback.__doc__ = function.__doc__
     callback.__name__ = function.__name__

@@ -20,7 +20,7 @@ from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
 from jobctl.cli.threads import start_thread
-from jobctl.errors import InterruptedByUserError, StateConflictError
+from jobctl.errors import InterruptedByUserError, StateConflictError, SupervisorDownError
 from jobctl.executors.logs import Dropped, LogFollower, read_head
 from jobctl.model.durations import format_duration
 from jobctl.model.homes import Home
@@ -38,6 +38,8 @@ REFUSED = 125
 CAPTURE_BYTES = 10 << 20
 """What ``--json`` shows of each stream."""
 _POLL_SECONDS = 0.02
+VACANCY_SECONDS = 10.0
+"""How long a run waits for the supervisor that has its job to come back."""
 
 
 def run(
@@ -131,6 +133,8 @@ class _Interrupts:
     patience: float = CALLER_TIMEOUT_SECONDS
     """How long the store may be busy."""
     signal: int = 0
+    heard: int = 0
+    """How many times its cancellation was asked for."""
 
     def heed(self, number: int) -> bool:
         """Whether the job is to be left alone."""
@@ -139,7 +143,9 @@ class _Interrupts:
             self.call.note(f"job {self.job_id} goes on; see: jobctl logs -f {self.job_id}")
             return True
         self.cancel()
-        self.call.note(f"cancelling job {self.job_id}; again to kill it at once")
+        again = "killing it at once" if self.heard else "again to kill it at once"
+        self.heard += 1
+        self.call.note(f"cancelling job {self.job_id}; {again}")
         return False
 
     def cancel(self) -> None:
@@ -260,10 +266,37 @@ def _follow_existing(
     _follow(call, store, job_id, detach)
 
 
+class _Vacancy:
+    """Notices that the supervisor that was to run the job has gone, and for how long."""
+
+    def __init__(self, call: Invocation, home: Home, job_id: JobId) -> None:
+        self._call = call
+        self._home = home
+        self._job_id = job_id
+        self.since: float | None = None
+        """Monotonic instant since which none runs; None while one does."""
+
+    def look(self) -> None:
+        """What is the case now is known.
+
+        Raises:
+            SupervisorDownError: none came back within ``VACANCY_SECONDS``; the job is left to the next one.
+        """
+        now = self._call.clock.monotonic()
+        if supervisor_runs(self._home):
+            self.since = None
+        elif self.since is None:
+            self.since = now
+            self._call.note(f"no supervisor for {self._home.path}; start one with: jobctl up")
+        elif now - self.since > VACANCY_SECONDS:
+            hint = f"jobctl up goes on with it; then: jobctl wait {self._job_id}"
+            raise SupervisorDownError("the supervisor has gone before the end of job", self._job_id, hint)
+
+
 def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None:
     """The job, run by the supervisor, has ended and its output was copied."""
     interrupts = _Interrupts(call, store.home, job_id, detach)
-    output, watch, noticed = _Output(store, job_id), ChangeWatch(store), False
+    output, watch, vacancy = _Output(store, job_id), ChangeWatch(store), _Vacancy(call, store.home, job_id)
     pending: list[int] = []
     previous = {
         number: signal.signal(number, lambda got, _: pending.append(got))
@@ -272,16 +305,14 @@ def _follow(call: Invocation, store: Store, job_id: JobId, detach: bool) -> None
     try:
         while True:
             while pending:
-                if interrupts.heed(pending.pop(0)):
-                    _raise_if_interrupted(interrupts, None)
+                if interrupts.heed(pending.pop(0)) or vacancy.since is not None:
+                    _raise_if_interrupted(interrupts, None)  # nobody is there to end the job
             status = store.jobs.statuses([job_id]).get(job_id) if watch.changed() else JobStatus.RUNNING
             if not call.json:
                 output.copy()
             if status is None or status.is_terminal:
                 break
-            if not noticed and not supervisor_runs(store.home):
-                noticed = True
-                call.note(f"no supervisor for {store.home.path}; start one with: jobctl up")
+            vacancy.look()
             watch.pause()
     except OSError:
         interrupts.cancel()

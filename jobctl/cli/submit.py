@@ -55,6 +55,7 @@ def submit(
     with call.store(create=True) as store:
         stored = store_jobs(store, jobs, call.clock)
         _report(call, store, jobs, [one.id for one in stored], bulk=jsonl is not None, quiet=quiet)
+        call.flush(f"stored: {'job ' + str(stored[0].id) if len(stored) == 1 else f'{len(stored)} jobs'}")
         note_duplicates(call, jobs, stored)
     if not quiet:
         note_left_out(call, builder)

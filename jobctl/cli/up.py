@@ -128,6 +128,7 @@ def _supervise(
 
 
 def _watch(supervisor: Supervisor, log: LogWriter, until_idle: bool) -> bool:
+    log.trouble(supervisor.trouble)
     if supervisor.stopping is not None:
         names = [str(job_id) for job_id in supervisor.watcher.active]
         log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
@@ -159,6 +160,7 @@ class LogWriter:
         self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
         self._dropped = 0
         self._said: set[str] = set()
+        self._trouble: str | None = None
         self._thread = start_thread("log", self._write)
 
     def events(self, events: list[Event]) -> None:
@@ -182,6 +184,12 @@ class LogWriter:
         if text and text not in self._said:
             self._said.add(text)
             self.remark(text)
+
+    def trouble(self, text: str | None) -> None:
+        """The trouble, and its end, are a line each; not one a turn."""
+        if text != self._trouble:
+            self._trouble = text
+            self.remark(f"{text}; recording waits" if text is not None else "recording goes on")
 
     def close(self) -> None:
         """What can be written without waiting long is written."""

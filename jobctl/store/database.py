@@ -226,6 +226,8 @@ def check_identity(database: Database, newest: int) -> int:
     version = int(database.value("PRAGMA user_version"))
     if application == 0 and version == 0 and not database.value("SELECT count(*) FROM sqlite_schema"):
         return 0
+    if application == APPLICATION_ID and version == 0:
+        raise StoreDamagedError("the store has tables but no version", database.path, _DAMAGED_HINT)
     if application != APPLICATION_ID:
         raise StoreForeignError(
             f"not a jobctl store (application_id {application})", database.path, "use another --home"

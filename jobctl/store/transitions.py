@@ -338,7 +338,8 @@ class Transitions:
         )  # fmt: skip
 
     def _forget_reports(self, job_id: JobId) -> None:
-        """What an attempt reported is not taken for the next one's."""
+        """What an attempt reported, and how it ended, is not taken for the next one's."""
+        self._database.rows("UPDATE jobs SET exit_code=NULL, signal=NULL WHERE id=?", (job_id,))
         for table in ("job_results", "job_progress"):
             self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
 

@@ -89,6 +89,8 @@ class Supervisor:
         self.reservation: Reservation | None = None
         self.heeds_signals = True
         """Whether stop signals drain and stop it; otherwise its owner heeds them."""
+        self.trouble: str | None = None
+        """Why nothing can be recorded now; None while all is well."""
         self.failed_jobs = 0
         """Jobs that this life recorded as ended otherwise than completed."""
         self._settings = settings
@@ -294,12 +296,14 @@ class Supervisor:
                 pauses = self.store.transitions.pause_requests(self.lifeline.id)
                 wish = self.store.lives.stop_requested(self.lifeline.id)
                 claims, more = self._claim(now, wish)
-        except (StoreBusyError, StoreFullError):
+        except (StoreBusyError, StoreFullError) as error:
+            self.trouble = str(error) if isinstance(error, StoreFullError) else None
             # The facts wait for the next turn; time-outs, kills and log tailing go on.
             self._busy = self._dirty = True
             return
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False
+        self.trouble = None
         self._claims, self._more = claims, more
         self._next_due = earliest(self.store.jobs.next_due(), self.dispatcher.next_token_at)
         monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 
+from rich.box import SQUARE
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -51,7 +52,9 @@ class DemoScreen:
         self._jobs = jobs
         self._tenth = 0
         self._live = Live(console=self._console, refresh_per_second=10, transient=True) if live else None
-        self._console.print(Text(f"checksumming {files} files under {printable(top)} as {jobs} jobs"))
+        self._console.print(
+            Text(f"checksumming {files} files under {printable(top)} as {jobs} jobs"), soft_wrap=True
+        )
 
     def __enter__(self) -> DemoScreen:
         if self._live is not None:
@@ -96,7 +99,8 @@ class DemoScreen:
 
     def final(self, totals: DemoTotals) -> None:
         """The final table is printed."""
-        table = Table(title="jobctl demo", title_justify="left", show_header=False)
+        lines = SQUARE if self._console.is_terminal and not self._console.is_dumb_terminal else None
+        table = Table(show_header=False, box=lines)
         table.add_column(style="bold")
         table.add_column(justify="right")
         mark = "✔" if totals.succeeded else "✘"

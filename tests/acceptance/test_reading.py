@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.store.migrations import MIGRATIONS
 from tests.support.cli import run_cli, start_cli
 from tests.support.histories import History
 from tests.support.terminals import on_terminal
@@ -376,7 +377,9 @@ def test_the_ways_to_go_down_exclude_each_other(tmp_path: Path) -> None:
 
 def test_db_migrate_makes_a_store_once_and_info_tells_of_it(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    assert run_cli("db", "migrate", home=home).out == "applied jobs\n"
+    assert run_cli("db", "migrate", home=home).out == "".join(
+        f"applied {migration.name}\n" for migration in MIGRATIONS
+    )
     assert run_cli("db", "migrate", "--json", home=home).document["applied"] == []
     assert home.stat().st_mode & 0o777 == 0o700
     info = run_cli("db", "info", "--json", home=home).document

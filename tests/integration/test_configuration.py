@@ -170,12 +170,12 @@ def reloads(stage: Stage) -> list[tuple[str, object]]:
 
 def test_a_request_reaches_the_running_supervisor_once(stage: Stage) -> None:
     supervisor = stage.supervise()
-    write(stage.home, "settings: {idle_interval: 7s}\nqueues: {gpu: {concurrency: 2}}\n")
+    write(stage.home, "settings: {idle_interval: 700ms}\nqueues: {gpu: {concurrency: 2}}\n")
     assert request_reload(stage.store)
     supervisor.turn()
     supervisor.turn()
     assert reloads(stage) == [("supervisor.reloaded", {"changes": ["queue gpu: concurrency none → 2"]})]
-    assert supervisor.pause_seconds() == 7.0
+    assert supervisor.pause_seconds() == 0.7
     assert queue_of(stage, "gpu").concurrency == 2
 
 
@@ -185,7 +185,7 @@ def test_without_a_supervisor_nobody_is_told(stage: Stage) -> None:
 
 def test_a_broken_file_changes_nothing_in_the_supervisor(stage: Stage) -> None:
     supervisor = stage.supervise()
-    write(stage.home, "settings: {idle_interval: 7s}\nqueues: {gpu: {concurrency: 0}}\n")
+    write(stage.home, "settings: {idle_interval: 700ms}\nqueues: {gpu: {concurrency: 0}}\n")
     request_reload(stage.store)
     supervisor.turn()
     ((kind, data),) = reloads(stage)
@@ -199,7 +199,7 @@ def test_a_broken_file_changes_nothing_in_the_supervisor(stage: Stage) -> None:
 
 def test_a_file_that_is_gone_means_the_defaults(stage: Stage) -> None:
     supervisor = stage.supervise()
-    path = write(stage.home, "settings: {idle_interval: 7s}")
+    path = write(stage.home, "settings: {idle_interval: 700ms}")
     request_reload(stage.store)
     supervisor.turn()
     path.unlink()
@@ -210,13 +210,13 @@ def test_a_file_that_is_gone_means_the_defaults(stage: Stage) -> None:
 
 
 def test_the_environment_wins_over_the_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JOBCTL_IDLE_INTERVAL", "3s")
+    monkeypatch.setenv("JOBCTL_IDLE_INTERVAL", "300ms")
     supervisor = stage.supervise()
-    write(stage.home, "settings: {idle_interval: 7s}")
+    write(stage.home, "settings: {idle_interval: 700ms}")
     request_reload(stage.store)
     supervisor.turn()
     supervisor.turn()
-    assert supervisor.pause_seconds() == 3.0
+    assert supervisor.pause_seconds() == 0.3
 
 
 def test_a_queue_named_in_the_file_is_resumed_by_hand_all_the_same(stage: Stage) -> None:
