@@ -15,7 +15,7 @@ from jobctl.actions.changes import ChangeWatch
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.spools import spool_standard_input, unspool
 from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
-from jobctl.actions.supervisors import supervisor_runs
+from jobctl.actions.supervisors import supervisor_runs, wake
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, note_left_out
@@ -170,7 +170,14 @@ def _run_here(call: Invocation, store: Store, submission: Submission, detach: bo
         return life.job_id
     interrupts = _Interrupts(call, store.home, life.job_id, detach, SUPERVISOR_TIMEOUT_SECONDS)
     stream = None if call.json else _Streaming(store, life.job_id)
-    status = life.run(interrupts.heed)
+
+    def give_up() -> None:
+        """Nobody reads what the job writes: it is cancelled, once."""
+        if stream is not None and stream.is_stuck and not interrupts.heard:
+            interrupts.cancel()
+            interrupts.heard += 1
+
+    status = life.run(interrupts.heed, give_up)
     if stream is not None:
         stream.finish()
     _raise_if_interrupted(interrupts, status)
@@ -232,10 +239,16 @@ class _Streaming:
     """Copies output from a thread, so that a slow reader never stops the embedded supervisor."""
 
     def __init__(self, store: Store, job_id: JobId) -> None:
+        self._home = store.home
         self._output = _Output(store, job_id)
         self._ended = threading.Event()
         self._problem: OSError | None = None
         self._thread = start_thread("output", self._copy)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the output cannot be written any more."""
+        return self._problem is not None
 
     def finish(self) -> None:
         """All output was copied.
@@ -255,7 +268,7 @@ class _Streaming:
             self._output.copy()
         except OSError as error:
             self._problem = error
-            os.kill(os.getpid(), signal.SIGTERM)
+            wake(self._home)
 
 
 def _follow_existing(

@@ -139,8 +139,8 @@ class Transitions:
     def promote_due(self, now: int) -> int:
         """Jobs whose time has come are queued; returns how many."""
         moved = self._database.rows(
-            "UPDATE jobs INDEXED BY jobs_due SET state='queued', reason=NULL, queued_at=? WHERE state='created'"
-            " AND reason IN('time','retry') AND eligible_at<=? RETURNING id",
+            "UPDATE jobs INDEXED BY jobs_due SET state='queued', reason=NULL, queued_at=?, exit_code=NULL,"
+            " signal=NULL WHERE state='created' AND reason IN('time','retry') AND eligible_at<=? RETURNING id",
             (now, now),
         )
         self._events.add_rows(job_event(now, EventKind.JOB_QUEUED, row[0]) for row in moved)
@@ -313,6 +313,8 @@ class Transitions:
             self._gates.after_end(claim.job_id, verdict.status, now)
         else:
             self._forget_reports(claim.job_id)
+        if verdict.status is JobStatus.QUEUED:
+            self._database.rows("UPDATE jobs SET exit_code=NULL, signal=NULL WHERE id=?", (claim.job_id,))
         if row[1] is not None:
             self._gates.free_lock(row[1], now)
         if row[2]:
@@ -338,8 +340,7 @@ class Transitions:
         )  # fmt: skip
 
     def _forget_reports(self, job_id: JobId) -> None:
-        """What an attempt reported, and how it ended, is not taken for the next one's."""
-        self._database.rows("UPDATE jobs SET exit_code=NULL, signal=NULL WHERE id=?", (job_id,))
+        """What an attempt reported is not taken for the next one's."""
         for table in ("job_results", "job_progress"):
             self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
 

@@ -43,16 +43,19 @@ class PrivateLife:
         self._wakeups.close()
         self._lifeline.end("done")
 
-    def run(self, on_stop: Callable[[int], bool]) -> JobStatus | None:
+    def run(
+        self, on_stop: Callable[[int], bool], on_turn: Callable[[], None] = lambda: None
+    ) -> JobStatus | None:
         """The job's final status; None when it was left running.
 
         Args:
+            on_turn: called in every turn.
             on_stop: called with the signal for each stop signal; True leaves the job to the next supervisor.
         """
         self._supervisor.heeds_signals = False
         try:
             self._supervisor.run(
-                self._wakeups, until=lambda: self._heed(on_stop) or self._ended() is not None
+                self._wakeups, until=lambda: self._heed(on_stop, on_turn) or self._ended() is not None
             )
             status = None if self._supervisor.stopping is StopMode.LEAVE_RUNNING else self._ended()
             self._supervisor.watcher.abandon()
@@ -61,7 +64,11 @@ class PrivateLife:
             self._wakeups.close()
         return status
 
-    def _heed(self, on_stop: Callable[[int], bool]) -> bool:
+    def _heed(self, on_stop: Callable[[int], bool], on_turn: Callable[[], None]) -> bool:
+        try:
+            on_turn()
+        except (StoreBusyError, StoreFullError):
+            return False  # once more after the next turn
         while self._heard < self._wakeups.stops:
             try:
                 leave = on_stop(self._wakeups.last_stop)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.store.migrations import MIGRATIONS
+from jobctl.store.migrations import MIGRATIONS, NEWEST
 from tests.support.cli import run_cli, start_cli
 from tests.support.histories import History
 from tests.support.terminals import on_terminal
@@ -383,7 +383,7 @@ def test_db_migrate_makes_a_store_once_and_info_tells_of_it(tmp_path: Path) -> N
     assert run_cli("db", "migrate", "--json", home=home).document["applied"] == []
     assert home.stat().st_mode & 0o777 == 0o700
     info = run_cli("db", "info", "--json", home=home).document
-    assert (info["journal_mode"], info["schema_version"], info["jobs"]["queued"]) == ("wal", 1, 0)
+    assert (info["journal_mode"], info["schema_version"], info["jobs"]["queued"]) == ("wal", NEWEST, 0)
     assert info["path"] == f"{home}/jobctl.db"
     assert "journal mode wal" in run_cli("db", "info", home=home).out
 

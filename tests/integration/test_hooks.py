@@ -22,7 +22,9 @@ COMPLETED, FAILED, CANCELLED = JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.
 def hook_of(stage: Stage, supervisor: Supervisor, job_id: JobId) -> Job:
     """The one hook job, which has ended."""
     stage.turn_until(
-        supervisor, lambda: [hook for hook in stage.store.jobs.hooks_of(job_id) if hook.status.is_terminal]
+        supervisor,
+        lambda: [hook for hook in stage.store.jobs.hooks_of(job_id) if hook.status.is_terminal],
+        tick=0.3,  # an adopted hook is probed now and then
     )
     (hook,) = stage.store.jobs.hooks_of(job_id)
     return hook
