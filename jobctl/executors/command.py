@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import time
 
 from jobctl.executors.attempts import AttemptDirectory, OpenAttempt
 from jobctl.executors.base import MACHINE_ERRNOS, AttemptOrder, SpawnError, StartedProcess, StartRefused
@@ -26,6 +27,9 @@ exit $s
 A plain ``"$@"`` is not an exec: ``exit 3`` or ``cd`` would run as builtins and leave no record.
 """
 
+REMEMBERED_SECONDS = 1.0
+MOST_REMEMBERED = 256
+
 DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
 """What ``sh`` searches, at least, without ``PATH``."""
 
@@ -40,6 +44,7 @@ class CommandExecutor:
         self._env = _find_tool(b"env")
         self._nice = _find_tool(b"nice")
         self._plain: set[bytes] = set()
+        self._programs: dict[tuple[bytes, bytes, bytes | None], tuple[bytes, float]] = {}
 
     def start(self, order: AttemptOrder) -> StartedProcess:
         """The shim runs as leader of its own session, and holds the attempt's lock.
@@ -51,7 +56,7 @@ class CommandExecutor:
         _check_cwd(order.cwd)
         if order.stdin is not None:
             _check_stdin(os.path.join(order.cwd, order.stdin))
-        resolved = resolve(order.argv, order.cwd, order.environment.get(b"PATH"))
+        resolved = self._resolved(order)
         argv, environment = self._prefixed(order, resolved)
         opened = AttemptDirectory(order.directory).open(order)
         try:
@@ -64,6 +69,20 @@ class CommandExecutor:
         finally:
             opened.close()
         return StartedProcess(process.pid, process)
+
+    def _resolved(self, order: AttemptOrder) -> bytes:
+        """The program's path; what was found lately is believed: ``exec`` itself says 126 or 127 if it has gone."""
+        path = order.environment.get(b"PATH")
+        key = (order.argv[0] if order.argv else b"", order.cwd, path)
+        now = time.monotonic()
+        known = self._programs.get(key)
+        if known is not None and now < known[1]:
+            return known[0]
+        found = resolve(order.argv, order.cwd, path)
+        if len(self._programs) >= MOST_REMEMBERED:
+            self._programs.clear()
+        self._programs[key] = found, now + REMEMBERED_SECONDS
+        return found
 
     def _prefixed(self, order: AttemptOrder, resolved: bytes) -> tuple[list[bytes], dict[bytes, bytes]]:
         """The argv for the shim and the environment it gets.
