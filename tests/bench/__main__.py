@@ -14,6 +14,8 @@ NAMES = (
     "start_latency",
     "noop_commands",
     "thousand_at_once",
+    "batch_noops",
+    "parallel_submitters",
     "idle",
 )
 

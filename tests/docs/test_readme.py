@@ -10,6 +10,7 @@ from pathlib import Path
 from jobctl import errors
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
+from jobctl.cli.app import EXIT_READER_GONE
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, settings_of
@@ -40,7 +41,7 @@ def test_the_exit_code_table_equals_the_errors() -> None:
     rows = readme.table("exit", "meaning", "error class")
     documented = {row[2].strip("`"): int(row[0]) for row in rows if row[2].startswith("`")}
     assert documented == _error_classes()
-    assert {int(row[0]) for row in rows} - set(documented.values()) == {0, 1}
+    assert {int(row[0]) for row in rows} - set(documented.values()) == {0, 1, EXIT_READER_GONE}
 
 
 def test_the_settings_table_equals_the_settings() -> None:
