@@ -11,7 +11,7 @@ from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.selectors import Selector, SelectorKind
+from jobctl.model.selectors import Selector, SelectorKind, parse_selector
 from jobctl.model.states import TERMINAL, JobId, JobStatus, Reason
 from jobctl.store import Store
 from jobctl.store.jobs import Selected
@@ -251,6 +251,8 @@ def _apply(
     with store.write():
         selected = store.jobs.select(selector, statuses)
         check_known(selector, selected)
+        if statuses == WAITING:
+            selected = _with_items(store, selected)
         for job in selected:
             if job.outright and job.status not in statuses:
                 hint = "it must be " + " or ".join(filter(None, (", ".join(statuses[:-1]), statuses[-1])))
@@ -261,6 +263,17 @@ def _apply(
     if done:
         wake(store.home)
     return done
+
+
+def _with_items(store: Store, selected: Iterable[Selected]) -> list[Selected]:
+    """A batch that has not ended stands for its waiting items: holding it is holding them."""
+    found: list[Selected] = []
+    for job in selected:
+        if job.status is JobStatus.RUNNING and store.batches.get(job.id) is not None:
+            found += store.jobs.select(parse_selector(f"batch:{job.id}"), WAITING)
+        else:
+            found.append(job)
+    return found
 
 
 def check_known(selector: Selector, selected: Iterable[Selected]) -> None:

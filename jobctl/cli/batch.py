@@ -105,6 +105,8 @@ def _command_and_items(
         split = given.index(SEPARATOR)
         given, items = given[:split], [portable(word) for word in given[split + 1 :]]
     elif path is not None:
+        if SEPARATOR in given:
+            raise BadInputError("items from --from and behind", SEPARATOR, "give one of them", "E_USAGE")
         items = _read(path, null)
     if items is None:
         raise BadInputError("no items", hint="name them behind :::, or use --from FILE", code="E_ITEMS")

@@ -276,7 +276,8 @@ def _follow_existing(
 ) -> None:
     """The job there was with the same unique key has ended and its output was copied."""
     call.note(f"job {job_id} has the unique key {submission.unique_key} already; following it")
-    _follow(call, store, job_id, detach)
+    del detach  # it is somebody else's: an interrupt ends the following, never the job
+    _follow(call, store, job_id, True)
 
 
 class _Vacancy:

@@ -45,7 +45,8 @@ class ProgressTail:
                 lines += parts
                 if parts:
                     self.consumed = self._read - (len(chunk) - chunk.rfind(b"\n") - 1)
-            if not final or not chunk:
+            # A line of many megabytes is passed over quickly, or everything behind it would come late.
+            if not chunk or (lines and not final):
                 break
         if final and self._pending:
             lines.append(self._pending)

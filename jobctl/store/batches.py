@@ -225,7 +225,11 @@ class Batches:
         )
         row = self._database.row(
             "UPDATE jobs SET state='running', reason=NULL, token=0, revision=revision+1, started_at=?,"
-            " finished_at=NULL, cancel_requested_at=NULL WHERE id=? AND finished_at IS NOT NULL RETURNING id",
+            " finished_at=NULL, cancel_requested_at=NULL,"
+            # Somebody else may have the key by now; the supervisor reopens batches too and cannot refuse.
+            " unique_key=CASE WHEN NOT EXISTS(SELECT 1 FROM jobs u WHERE u.unique_key=jobs.unique_key"
+            " AND u.state IN('created','queued','running')) THEN unique_key END"
+            " WHERE id=? AND finished_at IS NOT NULL RETURNING id",
             (now, job_id),
         )
         if row is None:

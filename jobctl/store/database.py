@@ -22,6 +22,7 @@ from playhouse.apsw_ext import APSWDatabase
 from jobctl.errors import (
     JobctlError,
     NotFoundError,
+    StateConflictError,
     StoreBusyError,
     StoreDamagedError,
     StoreForeignError,
@@ -163,6 +164,13 @@ def translated(path: str) -> Iterator[None]:
             what = f"reading or writing the store failed ({error})"
             raise UnusableError(what, path, "check the disk") from error
         raise StoreFullError("the disk is full", path, "free some space; nothing was changed") from error
+    except apsw.ConstraintError as error:
+        if "jobs.unique_key" not in str(error):
+            raise
+        hint = "cancel or wait for that one first; nothing was changed"
+        raise StateConflictError(
+            "a job that has not ended has the same unique key", hint=hint, code="E_DUPLICATE"
+        ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StoreDamagedError("the store is damaged or no database", path, _DAMAGED_HINT) from error
     except (apsw.ReadOnlyError, apsw.PermissionsError) as error:

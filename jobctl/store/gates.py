@@ -110,7 +110,9 @@ class Gates:
             for (dependent,) in self._database.rows(
                 "UPDATE jobs SET state='created', reason='dependency', revision=revision+1, finished_at=NULL,"
                 " started_at=NULL, cancel_requested_at=NULL WHERE state='cancelled' AND finished_at IS NOT NULL"
-                " AND reason='dependency' AND id IN (SELECT job_id FROM dependencies WHERE needs_id=?)"
+                " AND reason='dependency' AND NOT EXISTS(SELECT 1 FROM jobs u WHERE u.unique_key=jobs.unique_key"
+                " AND u.state IN('created','queued','running'))"
+                " AND id IN (SELECT job_id FROM dependencies WHERE needs_id=?)"
                 " RETURNING id",
                 (waiting.pop(),),
             ):

@@ -74,3 +74,11 @@ def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
 def test_a_fifo_in_place_of_the_file_blocks_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "progress")
     assert ProgressTail(str(tmp_path / "progress")).read(final=True) == []
+
+
+def test_what_follows_a_line_of_megabytes_comes_soon(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    append(path, b"\0" * 5_000_000 + b"\n7/10 fine\n")
+    tail = ProgressTail(str(path))
+    lines = [line for _ in range(6) for line in tail.read()]
+    assert lines[-1] == "7/10 fine"
