@@ -34,7 +34,7 @@ def reload(call: Invocation) -> None:
     for change in changes:
         call.print(printable(str(change)))
     if not changes:
-        call.print("the queues and resources are as the file says")
+        call.print("nothing to change")
     if told:
         call.print("the supervisor reads its settings again")
 

@@ -114,7 +114,7 @@ def test_reload_without_a_supervisor_changes_the_store(site: Site) -> None:
     write(site, "queues: {gpu: {concurrency: 3}}")
     assert run_cli("reload", home=site.home.path).out == "queue gpu: concurrency none → 3\n"
     again = run_cli("reload", home=site.home.path)
-    assert again.out == "the queues and resources are as the file says\n"
+    assert again.out == "nothing to change\n"
     assert {queue.name for queue in site.store.queues.limits()} == {"default", "gpu"}
 
 
