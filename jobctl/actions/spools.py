@@ -30,5 +30,5 @@ def spool_standard_input(home: Home) -> str:
 def unspool(store: Store, path: str) -> None:
     """The file is gone, unless a job that has not ended still names it."""
     if not store.jobs.reads_input(path):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # a file that stays is no reason to stop
             os.unlink(path)

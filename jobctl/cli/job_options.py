@@ -163,7 +163,9 @@ class JobOptions:
     max_memory: Annotated[
         _Text, typer.Option("--max-memory", metavar="SIZE", help="End it when its processes take more: 2G.")
     ] = None
-    nice: Annotated[_Text, typer.Option("--nice", metavar="N", help="Its niceness: -20 (root) to 19; else 0.")] = None
+    nice: Annotated[
+        _Text, typer.Option("--nice", metavar="N", help="Its niceness: -20 (root) to 19; else 0.")
+    ] = None
     max_log: Annotated[
         _Text, typer.Option("--max-log", metavar="SIZE", help="Keep so much output, head and tail; else 1G.")
     ] = None

@@ -20,7 +20,7 @@ from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus, Reason
 from jobctl.store.database import Database
 from jobctl.store.events import Events, job_event
-from jobctl.store.gates import Gates
+from jobctl.store.gates import Gates, needs_of
 from jobctl.store.migrations.m0003_batches import DUE
 from jobctl.store.specs import environment_text, spec_text
 from jobctl.store.submissions import Stored, Submissions, first_state
@@ -82,8 +82,12 @@ class Batches:
         if not stored.is_new:
             return stored
         parent = stored.id
-        plain = not (batch.child.after or batch.child.resources)
-        child = replace(batch.child, parent_id=parent, submitted_by=f"batch:{parent}")
+        # What the parent was made to wait for (the batch it replaces), its items wait for.
+        child = replace(
+            batch.child, parent_id=parent, submitted_by=f"batch:{parent}",
+            after=(*batch.child.after, *needs_of(self._database, parent)),
+        )  # fmt: skip
+        plain = not (child.after or child.resources)
         insert = self._insert_items if plain else self._insert_needy
         counts = insert(child, batch, now)
         self._database.rows(
@@ -92,7 +96,8 @@ class Batches:
             (parent, len(batch.items), batch.max_parallel, batch.max_failures, *counts.values()),
         )
         self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, token=0, started_at=? WHERE id=?", (now, parent)
+            "UPDATE jobs SET state='running', reason=NULL, token=0, started_at=?, needs_left=0 WHERE id=?",
+            (now, parent),
         )
         return stored
 
@@ -176,6 +181,7 @@ class Batches:
                 wanted, done, why, is_ended = row[11:]
                 if is_ended:
                     self._reopen(batch.job_id, now)
+                    again = True  # its end may have cancelled what now waits for it again
                 elif batch.ended == batch.total:
                     if self._end(batch, why, now):
                         ended.append(batch.job_id)

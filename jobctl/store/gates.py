@@ -107,17 +107,18 @@ class Gates:
         revived: list[JobId] = []
         waiting = [job_id]
         while waiting:
-            for (dependent,) in self._database.rows(
-                "UPDATE jobs SET state='created', reason='dependency', revision=revision+1, finished_at=NULL,"
-                " started_at=NULL, cancel_requested_at=NULL WHERE state='cancelled' AND finished_at IS NOT NULL"
-                " AND reason='dependency' AND NOT EXISTS(SELECT 1 FROM jobs u WHERE u.unique_key=jobs.unique_key"
-                " AND u.state IN('created','queued','running'))"
-                " AND id IN (SELECT job_id FROM dependencies WHERE needs_id=?)"
-                " RETURNING id",
-                (waiting.pop(),),
-            ):
-                revived.append(dependent)
-                waiting.append(dependent)
+            needed = waiting.pop()
+            # Who still waits for others waits for this one again too.
+            self._database.rows(
+                "UPDATE jobs SET needs_left=needs_left+(SELECT count(*) FROM dependencies d WHERE d.job_id=jobs.id"
+                " AND d.needs_id=?1) WHERE state='created' AND needs_left>0"
+                " AND id IN (SELECT job_id FROM dependencies WHERE needs_id=?1)",
+                (needed,),
+            )
+            for dependent in self._cancelled_for(needed):
+                if self._revive_one(dependent):
+                    revived.append(dependent)
+                    waiting.append(dependent)
         for dependent in revived:
             undecided, unmet = self.add_dependencies(dependent, ())
             self._events.add_rows([job_event(now, EventKind.JOB_RETRIED, dependent, {"by": "dependency"})])
@@ -126,6 +127,25 @@ class Gates:
             elif not undecided:
                 self.settle(dependent, now)
         return revived
+
+    def _cancelled_for(self, needed: JobId) -> list[JobId]:
+        rows = self._database.rows(
+            "SELECT j.id FROM jobs j JOIN dependencies d ON d.job_id=j.id WHERE d.needs_id=?"
+            " AND j.state='cancelled' AND j.finished_at IS NOT NULL AND j.reason='dependency' ORDER BY j.id DESC",
+            (needed,),
+        )
+        return [JobId(row[0]) for row in rows]
+
+    def _revive_one(self, job_id: JobId) -> bool:
+        """One at a time and the newest first: of several with one unique key only one can wait again."""
+        row = self._database.row(
+            "UPDATE jobs SET state='created', reason='dependency', revision=revision+1, finished_at=NULL,"
+            " started_at=NULL, cancel_requested_at=NULL WHERE id=? AND state='cancelled'"
+            " AND NOT EXISTS(SELECT 1 FROM jobs u WHERE u.unique_key=jobs.unique_key"
+            " AND u.state IN('created','queued','running')) RETURNING id",
+            (job_id,),
+        )
+        return row is not None
 
     # --- locks ---
 

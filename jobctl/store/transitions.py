@@ -97,6 +97,9 @@ class PauseFact:
     at: int
 
 
+MOST_ASIDE = 200
+"""Jobs that may step aside in one claim: a thousand that want one lock must not hold up the turn."""
+
 _ANY_GATED = "SELECT EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND gated=1 AND queue=?)"
 _CLAIM = (
     "UPDATE jobs SET state='running', reason=NULL, attempt=attempt+1, life_id=?, token=?, started_at=?,"
@@ -133,6 +136,8 @@ class Transitions:
         self._database = database
         self._events = events
         self._gates = Gates(database, events)
+        self.more_gated = False
+        """Whether a claim stopped after ``MOST_ASIDE`` jobs had stepped aside; its caller clears it."""
 
     # --- the supervisor's: facts ---
 
@@ -163,7 +168,11 @@ class Transitions:
 
     def _claim_one_by_one(self, life: LifeId, queue: str, slots: int, token: Token, now: int) -> list[Claim]:
         claims: list[Claim] = []
+        aside = 0
         while len(claims) < slots:
+            if aside >= MOST_ASIDE:
+                self.more_gated = True
+                break
             row = self._database.row(
                 "SELECT id, gated, lock_key FROM jobs WHERE state='queued' AND queue=? AND reserved=0"
                 " ORDER BY priority, id LIMIT 1",
@@ -172,6 +181,7 @@ class Transitions:
             if row is None:
                 break
             if row[1] and not self._passes_gates(row[0], row[2]):
+                aside += 1
                 continue
             taken = self._database.rows(f"{_CLAIM} WHERE id=? {_CLAIMED}", (life, token, now, row[0]))
             claims += self._claims(taken, token, now)
@@ -216,11 +226,15 @@ class Transitions:
         row = self._database.row(
             "UPDATE jobs SET state='queued', attempt=attempt-1, queued_at=?, started_at=NULL, token=NULL,"
             " life_id=CASE reserved WHEN 1 THEN life_id END WHERE id=? AND state='running' AND token=?"
-            " RETURNING cancel_requested_at",
+            " RETURNING cancel_requested_at, gated",
             (now, claim.job_id, claim.token),
         )
-        if row is not None and row[0] is not None:
+        if row is None:
+            return
+        if row[0] is not None:
             self.cancel_waiting(claim.job_id, Reason.REQUESTED, now)
+        if row[1]:
+            self._gates.repair(now)  # what it held is free for those it made step aside
 
     def take_over(self, claim: Claim, life: LifeId, token: Token) -> Claim | None:
         """A dead life's running job belongs to ``life``; None when somebody else was quicker."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from jobctl.actions.hooks import write_hook_input
 from jobctl.clock import Clock
-from jobctl.errors import SecretsError, StoreBusyError, StoreFullError
+from jobctl.errors import (
+    SecretsError,
+    StoreBusyError,
+    StoreDamagedError,
+    StoreFullError,
+    UnusableError,
+)
 from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.base import AttemptOrder, Executor, SpawnError, StartRefused
 from jobctl.model.attempts import AttemptEnd, Outcome
@@ -67,7 +73,8 @@ class Dispatcher:
             if allowed == 0:
                 return claims, True
             claims += self._claim_from(queue, allowed, now)
-        return claims, len(claims) >= budget
+        more, self._store.transitions.more_gated = self._store.transitions.more_gated, False
+        return claims, more or len(claims) >= budget
 
     def _claim_from(self, queue: Queue, slots: int, now: int) -> list[Claim]:
         """At most ``slots`` claims of one queue, and no more than its rate allows."""
@@ -154,7 +161,12 @@ class Dispatcher:
 
     def _input(self, claim: Claim) -> bytes | None:
         if claim.spec.hook_of is not None:
-            return _bytes(write_hook_input(self._store, claim.job_id))
+            try:
+                return _bytes(write_hook_input(self._store, claim.job_id))
+            except (StoreBusyError, StoreFullError, StoreDamagedError):
+                raise
+            except UnusableError as error:
+                raise SpawnError(126, str(error)) from error
         return None if claim.spec.stdin is None else _bytes(claim.spec.stdin)
 
 

@@ -135,18 +135,11 @@ class Pruner:
     def _orphans(self) -> Iterator[None]:
         """Directories whose job is gone are gone too: somebody was killed between the rows and the files."""
         try:
-            entries = os.scandir(self._store.home.runs)
-        except FileNotFoundError:
+            found = [name for name in os.listdir(self._store.home.runs) if _is_number(name)]
+        except OSError:  # no descriptors left, say: the next pass looks again
             return
-        with entries:
-            names: list[int] = []
-            for entry in entries:
-                if entry.name.isascii() and entry.name.isdigit() and len(entry.name) < 19:
-                    names.append(int(entry.name))
-                if len(names) == NAMES_A_SLICE:
-                    yield from self._remove_unknown(names)
-                    names = []
-            yield from self._remove_unknown(names)
+        for start in range(0, len(found), NAMES_A_SLICE):
+            yield from self._remove_unknown([int(name) for name in found[start : start + NAMES_A_SLICE]])
 
     def _remove_unknown(self, names: Iterable[int]) -> Iterator[None]:
         """A directory is made only after its job is in the store: without one, it is an orphan."""
@@ -182,3 +175,7 @@ class Pruner:
                 return change()
         except (StoreBusyError, StoreFullError):
             return None
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 19

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from jobctl.actions.supervisors import is_locked
 from jobctl.clock import Clock
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
+from jobctl.executors.pauses import resume
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.trees import members
 from jobctl.model.states import LifeId
@@ -78,6 +79,9 @@ class Recovery:
             if attempt is not None:
                 if attempt.leader_ended_at is not None:
                     self._sweep(attempt, table)
+                elif attempt.claim.paused_at is None:
+                    # The dead life may have stopped it without a record; if a pause is still wanted, it comes again.
+                    resume(table, attempt.tree)
                 deliver(attempt)
 
     def _take(self, claim: Claim, attempt: ActiveAttempt | None) -> bool:
