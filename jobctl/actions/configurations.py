@@ -1,4 +1,4 @@
-"""Applying ``jobctl.yaml`` to the store: its queues and resources; telling the supervisor to read it again."""
+"""Applying ``jobctl.yaml`` to the store: queues, resources, daemons; telling the supervisor to read it again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import contextlib
 import os
 from dataclasses import dataclass
 
+from jobctl.actions.daemon_declarations import apply_daemons
 from jobctl.actions.supervisors import running_supervisor, wake
 from jobctl.clock import Clock, Milliseconds
+from jobctl.configuration import configuration_path
 from jobctl.model.configurations import Configuration, QueueEntry
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
+from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.gates import Gates
 
@@ -28,14 +31,20 @@ class Change:
     after: object
 
     def __str__(self) -> str:
-        """``queue gpu: concurrency 1 → 2``."""
+        """``queue gpu: concurrency 1 → 2``; about the whole (no key) ``daemon inbox: added``."""
+        if not self.key:
+            return f"{self.entity} {self.name}: {self.after}"
         return f"{self.entity} {self.name}: {self.key} {_written(self.before)} → {_written(self.after)}"
 
 
 def apply_configuration(store: Store, configuration: Configuration, clock: Clock) -> list[Change]:
     """The store has the queues and resources that the configuration names, all or none; returns what changed.
 
-    What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out.
+    What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out. Daemons that it
+    no longer names are stopped; they keep their history.
+
+    Raises:
+        BadInputError: ``E_CONFIG``: a daemon depends on what there is not.
     """
     now = clock.now_ms()
     with store.write():
@@ -73,7 +82,14 @@ class _Applying:
             self._queue(entry)
         if configuration.resources is not None:
             self._resources(dict(configuration.resources))
+        self._daemons(configuration)
         return self._changes
+
+    def _daemons(self, configuration: Configuration) -> None:
+        directory = os.path.dirname(configuration_path(self._store.home))
+        settings = configuration.over(Settings())
+        for change in apply_daemons(self._store, configuration.daemons, directory, settings, self._now):
+            self._note("daemon", *change)
 
     def _queue(self, entry: QueueEntry) -> None:
         queues, name = self._store.queues, entry.name

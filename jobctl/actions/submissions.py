@@ -52,14 +52,20 @@ class CallerContext:
     def job_id(self) -> JobId | None:
         """The job of this home that the caller is a process of, if it is one."""
         text = self.environment.get("JOBCTL_JOB_ID", "")
+        return JobId(int(text)) if re.fullmatch(r"[1-9][0-9]{0,17}", text) and self._is_at_home else None
+
+    @property
+    def submitter(self) -> str | None:
+        """Which job or daemon of this home the caller is a process of: ``job:12``, ``daemon:inbox``."""
+        if self.job_id is not None:
+            return f"job:{self.job_id}"
+        daemon = self.environment.get("JOBCTL_DAEMON", "")
+        return f"daemon:{daemon}" if daemon and self._is_at_home else None
+
+    @property
+    def _is_at_home(self) -> bool:
         home = self.environment.get("JOBCTL_HOME", "")
-        if not re.fullmatch(r"[1-9][0-9]{0,17}", text) or not home:
-            return None
-        return (
-            JobId(int(text))
-            if os.path.realpath(native(home)) == os.path.realpath(native(self.home))
-            else None
-        )
+        return bool(home) and os.path.realpath(native(home)) == os.path.realpath(native(self.home))
 
 
 def caller_context(home: str, now: Milliseconds) -> CallerContext:
@@ -103,6 +109,7 @@ class SubmissionBuilder:
         self._find_jobs = find
         self._found: dict[str, Sequence[JobId]] = {}
         self._parent = caller.job_id
+        self._submitter = caller.submitter
         self._directories: dict[str, str] = {}
         self._inputs: dict[str, str] = {}
         self._files: dict[str, dict[str, str]] = {}
@@ -132,7 +139,7 @@ class SubmissionBuilder:
             tags=tuple(check_tag(tag) for tag in request.tags),
             meta=request.meta,
             parent_id=None if detached else self._parent,
-            submitted_by=None if self._parent is None else f"job:{self._parent}",
+            submitted_by=self._submitter,
             hold=request.hold,
             eligible_at=eligible_at,
             after=self._after(request),

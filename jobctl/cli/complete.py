@@ -61,6 +61,12 @@ def complete_queues(ctx: Any, args: list[str], incomplete: str) -> list[Candidat
     return _quietly(lambda: [(name, "queue") for name in _queue_names(ctx) if name.startswith(incomplete)])
 
 
+def complete_daemons(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of daemons with their states; those already given are left out."""
+    del args
+    return _quietly(lambda: _daemons(ctx, incomplete))
+
+
 def complete_names(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
     """Names of jobs."""
     del args
@@ -183,6 +189,17 @@ def _values(ctx: Any, kind: str, prefix: str) -> list[str]:
 def _queue_names(ctx: Any) -> list[str]:
     with _store(ctx) as store:
         return ["default"] if store is None else store.queues.names()
+
+
+def _daemons(ctx: Any, prefix: str) -> list[Candidate]:
+    taken = ctx.params.get("names") or ()
+    with _store(ctx) as store:
+        daemons = [] if store is None else store.daemons.all()
+    return [
+        (daemon.name, daemon.state.value)
+        for daemon in daemons
+        if daemon.name.startswith(prefix) and daemon.name.isprintable() and daemon.name not in taken
+    ]
 
 
 def _job_names(ctx: Any, prefix: str) -> list[str]:

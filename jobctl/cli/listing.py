@@ -127,7 +127,7 @@ def list_(
         call.print_json({"jobs": [job_json(job, home, now) for job in jobs]})
     elif call.is_terminal:
         cut = narrowed.limit is not None and narrowing.limit is None and len(jobs) > ON_A_TERMINAL
-        _show_table(call, jobs[:ON_A_TERMINAL] if cut else jobs, now)
+        show_table(call, jobs[:ON_A_TERMINAL] if cut else jobs, now)
         if cut:
             call.note(f"the first {ON_A_TERMINAL}; for all of them: --all")
     else:
@@ -190,7 +190,8 @@ def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilt
     )
 
 
-def _show_table(call: Invocation, jobs: list[Job], now: int) -> None:
+def show_table(call: Invocation, jobs: list[Job], now: int) -> None:
+    """The jobs are on the terminal, one line each, newest first."""
     if not jobs:
         call.note("no jobs")
         return

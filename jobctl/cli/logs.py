@@ -83,7 +83,7 @@ def logs(
         None if flags.tail is None else parse_whole(flags.tail, "tail", 0, _MOST),
         one_of(flags.stream, _STREAMS, "stream"),
     )
-    pattern = _pattern(flags.grep)
+    pattern = line_pattern(flags.grep)
     with call.store() as store:
         jobs = _jobs(store, selector)
         _note_unsplit(call, jobs, request)
@@ -109,7 +109,12 @@ def _jobs(store: Store, selector: str) -> list[Job]:
     return jobs
 
 
-def _pattern(text: str | None) -> re.Pattern[bytes] | None:
+def line_pattern(text: str | None) -> re.Pattern[bytes] | None:
+    """What ``--grep`` searches for in a line; None without it.
+
+    Raises:
+        BadInputError: ``E_PATTERN``.
+    """
     if text is None:
         return None
     try:

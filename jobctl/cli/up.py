@@ -85,7 +85,11 @@ def up(
         lifeline = Lifeline(store, call.clock, LifeKind.UP)
         # Only who has become the supervisor: a second one changes nothing.
         if configuration is not None:
-            apply_configuration(store, configuration, call.clock)
+            try:
+                apply_configuration(store, configuration, call.clock)
+            except BadInputError:
+                lifeline.end("refused")
+                raise
         as_json = log_format == "json" or call.json
         return _supervise(call, lifeline, settings, slots, stop_grace, until_idle, json=as_json)
 
@@ -114,7 +118,11 @@ def _supervise(
         supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle))
         reason = supervisor.stopping.value if supervisor.stopping is not None else "idle"
         left = store.jobs.left_waiting() if until_idle and supervisor.stopping is None else []
-        supervisor.watcher.abandon()
+        if supervisor.stopping is None:
+            # Daemons keep nothing from being idle; they end with their supervisor.
+            supervisor.stop(StopMode.DRAIN)
+            supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle=False))
+        supervisor.abandon()
         lifeline.end(reason)
     finally:
         wakeups.close()
@@ -132,6 +140,8 @@ def _watch(supervisor: Supervisor, log: LogWriter, until_idle: bool) -> bool:
     if supervisor.stopping is not None:
         names = [str(job_id) for job_id in supervisor.watcher.active]
         log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
+        daemons = [] if names or supervisor.daemons is None else supervisor.daemons.living
+        log.once(f"{supervisor.stopping.value}: stopping {', '.join(daemons)}" if daemons else "")
     return until_idle and supervisor.stopping is None and supervisor.is_idle
 
 

@@ -88,6 +88,11 @@ class TreeKill:
         """The grace is over: the next ``advance`` kills."""
         self._deadline = min(self._deadline, now)
 
+    def extend(self, until: float) -> None:
+        """The grace lasts until then, unless it lasts longer already or is over."""
+        if self._killing_since is None:
+            self._deadline = max(self._deadline, until)
+
     def advance(self, table: ProcessTable, now: float) -> KillState:
         """The next step was taken; DONE once nothing of the tree is left, or nothing more can be done."""
         if self.state is KillState.DONE:

@@ -173,6 +173,23 @@ def leads_branded(pid: int, tag: int, marker: bytes) -> bool:
     return (tag != 0 and tag_of(pid) == tag) or (marker != b"" and _read_marker(pid) == marker)
 
 
+def carries_brand(pid: int, tag: int, marker: bytes) -> bool | None:
+    """Whether ``pid`` has this tag or this marker; None if there is no such process."""
+    if start_ticks(pid) is None:
+        return None
+    return (tag != 0 and tag_of(pid) == tag) or (marker != b"" and _read_marker(pid) == marker)
+
+
+def first_child(pid: int) -> int | None:
+    """The oldest child of ``pid``, None if it has none."""
+    try:
+        found = _read(f"/proc/{pid}/task/{pid}/children").split()
+        return int(found[0]) if found else None
+    except OSError:  # no such process, no /proc, or a kernel without CONFIG_PROC_CHILDREN
+        children = ProcessTable.read().children.get(pid, [])
+        return min(children, key=lambda entry: entry.start_ticks).pid if children else None
+
+
 def group_exists(group: int | None) -> bool:
     """Whether any process is in this process group (1 µs)."""
     if group is None:
@@ -280,6 +297,10 @@ class ProcessTable:
     def tag(self, pid: int) -> int:
         """The tag of ``pid``, 0 if it has none or may not be read."""
         return self._tags.get(pid, 0)
+
+    def marker(self, pid: int) -> bytes:
+        """``JOBCTL_RUN=…`` of the environment of ``pid``, empty if it has none; read once (40 µs)."""
+        return self._marker(pid)
 
     def marked(self, marker: bytes, since_ticks: int, *, tagged: bool) -> list[ProcessEntry]:
         """Processes that started at ``since_ticks`` or later and whose environment says ``marker``.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from jobctl.errors import BadInputError
+from jobctl.model.daemon_entries import DaemonEntry, daemons_schema, read_daemons
 from jobctl.model.fields import Field, Patterns, Rate, Schema, Truth, Whole
 from jobctl.model.names import check_queue_name
 from jobctl.model.problems import Mark, Problem, did_you_mean, file_error
@@ -30,8 +31,9 @@ SECTIONS = {
     "settings": "what holds where a job does not say otherwise",
     "queues": "lanes with a concurrency of their own, by name",
     "resources": "how much there is of what jobs may ask for, by name",
+    "daemons": "what is kept alive, by name",
 }
-_LATER_SECTIONS = ("jobs", "schedules", "daemons", "workflows")
+_LATER_SECTIONS = ("jobs", "schedules", "workflows")
 _RESOURCE_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,31}"
 _TAKEN_NAMES = frozenset({
     "home", "job_id", "attempt", "run", "progress", "result", "output", "daemon", "state_dir", "heartbeat",
@@ -76,6 +78,7 @@ class Configuration:
     settings: Mapping[str, Any] = field(default_factory=dict)
     queues: tuple[QueueEntry, ...] = ()
     resources: Mapping[str, int] | None = None
+    daemons: tuple[DaemonEntry, ...] = ()
 
     def over(self, settings: Settings) -> Settings:
         """``settings`` with what the file says instead."""
@@ -114,6 +117,7 @@ def configuration_schema() -> Schema:
                 "type": "object", "additionalProperties": RESOURCE.schema(),
                 "propertyNames": {"pattern": f"^{_RESOURCE_NAME}$"}, "description": SECTIONS["resources"],
             },
+            "daemons": {**daemons_schema(), "description": SECTIONS["daemons"]},
         },
     }  # fmt: skip
 
@@ -149,7 +153,8 @@ class _Reading:
         queues = self._queues(sections["queues"].node) if "queues" in sections else ()
         resources = self._resources(sections["resources"].node) if "resources" in sections else None
         self._check_default_queue(sections, settings, queues)
-        return Configuration(settings, queues, resources)
+        daemons = read_daemons(sections["daemons"].node, self._add) if "daemons" in sections else ()
+        return Configuration(settings, queues, resources, daemons)
 
     def _settings(self, node: Node) -> dict[str, Any]:
         found = self._known(node, "settings", SETTINGS, "setting")

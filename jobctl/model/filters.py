@@ -33,6 +33,8 @@ class JobFilter:
     type: str | None = None
     user: str | None = None
     parent: int | None = None
+    daemon: str | None = None
+    """The name of the daemon that submitted it."""
     since: int | None = None
     until: int | None = None
     sort: SortKey = SortKey.ID

@@ -1,8 +1,14 @@
-"""Where things lie under a home (DESIGN section 4, "Files"). Files are named by number only."""
+"""Where things lie under a home (DESIGN section 4, "Files").
+
+Files are named by number only,
+but for the directories of daemons.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,29 @@ class Home:
     def secrets(self) -> str:
         """``NAME=value`` lines that jobs may be given but the store never holds."""
         return f"{self.path}/secrets.env"
+
+    @property
+    def daemons(self) -> str:
+        """One directory a daemon."""
+        return f"{self.path}/daemons"
+
+    def daemon(self, name: str) -> str:
+        """The directory of a daemon: its generations, its logs and its ``state``.
+
+        A name that could not be a file's, or hide one, is spelt with a digest; ``~`` is in no plain name.
+        """
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            return f"{self.daemons}/{name}"
+        plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:40]
+        return f"{self.daemons}/~{plain}~{sha256(name.encode()).hexdigest()[:12]}"
+
+    def daemon_state(self, name: str) -> str:
+        """``$JOBCTL_STATE_DIR``: it outlives restarts, and the daemon's removal while anything is in it."""
+        return f"{self.daemon(name)}/state"
+
+    def generation(self, name: str, number: int) -> str:
+        """The attempt directory of one generation of a daemon."""
+        return f"{self.daemon(name)}/{number}"
 
     def life(self, life_id: int) -> str:
         """The directory of a life: its ``lock`` and its ``wake`` FIFO."""

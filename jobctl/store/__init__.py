@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobctl.store.attempts import Attempts
     from jobctl.store.batches import Batches
     from jobctl.store.blockers import Blockers
+    from jobctl.store.daemons import Daemons
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
@@ -116,6 +117,13 @@ class Store:
         from jobctl.store.blockers import Blockers
 
         return Blockers(self.database)
+
+    @cached_property
+    def daemons(self) -> Daemons:
+        """Kept-alive processes."""
+        from jobctl.store.daemons import Daemons
+
+        return Daemons(self.database, self.events)
 
     @cached_property
     def queues(self) -> Queues:

@@ -8,6 +8,7 @@ from typing import Any
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.selectors import SelectorKind, SelectorPart
 from jobctl.model.states import TERMINAL, JobStatus
+from jobctl.store.migrations.m0008_daemons import IS_BY_DAEMON
 
 Condition = tuple[str, list[Any]]
 
@@ -57,7 +58,9 @@ def where(narrowed: JobFilter) -> Condition:
     for tag in narrowed.tags:
         conditions.append("j.id IN (SELECT job_id FROM job_tags WHERE tag=?)")
         parameters.append(tag)
+    daemon = None if narrowed.daemon is None else f"daemon:{narrowed.daemon}"
     for sql, value in (
+        (f"j.submitted_by=? AND {IS_BY_DAEMON}", daemon),
         ("j.queue=?", narrowed.queue),
         ("j.name=?", narrowed.name),
         ("j.type=?", narrowed.type),

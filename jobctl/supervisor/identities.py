@@ -6,10 +6,15 @@ import os
 from hashlib import sha256
 
 from jobctl.executors.attempts import AttemptDirectory
-from jobctl.executors.processes import attempt_tag, leads_branded, start_ticks
-from jobctl.executors.trees import Tree
+from jobctl.executors.processes import ProcessTable, attempt_tag, is_tag, leads_branded, start_ticks
+from jobctl.executors.trees import Tree, is_running
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
+
+_NUMBERS = (1 << 40) - 1
+_DAEMON_BIT = 1 << 39
+_IDS = (1 << 15) - 1
+_GENERATIONS = (1 << 24) - 1
 
 
 class Identities:
@@ -36,13 +41,62 @@ class Identities:
         """The tree below a shim that is our own unreaped child: nobody else can have its pid."""
         return Tree(pid, None, pid, self.tag(claim), b"JOBCTL_RUN=" + self.run(claim))
 
+    # --- daemons ---
+
+    def daemon_run(self, daemon_id: int, generation: int) -> bytes:
+        """The value of ``JOBCTL_RUN`` for one generation of a daemon."""
+        return f"{self._prefix}.d{daemon_id}.{generation}".encode()
+
+    def daemon_tag(self, daemon_id: int, generation: int) -> int:
+        """The tag of one generation: of the 40 bits of a job and its attempt the first is 1, 15 are the daemon's."""
+        number = _DAEMON_BIT | (daemon_id & _IDS) << 24 | generation & _GENERATIONS
+        return attempt_tag(self._store_hash, number >> 8, number & 0xFF)
+
+    def daemon_tree(self, daemon_id: int, generation: int, pid: int | None = None) -> Tree:
+        """The tree of a generation; ``pid`` is its shim, an unreaped child of ours, if it is named."""
+        marker = b"JOBCTL_RUN=" + self.daemon_run(daemon_id, generation)
+        return Tree(pid, None, pid, self.daemon_tag(daemon_id, generation), marker)
+
+    def daemon_tree_of_orphan(self, daemon_id: int, generation: int, directory: AttemptDirectory) -> Tree:
+        """The tree of a generation that another life started; its shim is named only while it provably lives."""
+        return _with_proven_shim(self.daemon_tree(daemon_id, generation), directory)
+
+    def living_generations(self, table: ProcessTable) -> set[tuple[int, int]]:
+        """(daemon id, generation) of every process that carries the brand of a daemon of this store.
+
+        Ids above 32,767 and generations above 16,777,215 are told by their markers alone.
+        """
+        found: set[tuple[int, int]] = set()
+        for tag, entries in table.tagged.items():
+            number = tag & _NUMBERS
+            mine = tag >> 40 & 0x3FFFFF == self._store_hash & 0x3FFFFF and number & _DAEMON_BIT
+            if mine and any(is_running(e) and e.pid not in table.protected for e in entries):
+                found.add((number >> 24 & _IDS, number & _GENERATIONS))
+        start = f"JOBCTL_RUN={self._prefix}.d".encode()
+        for entry in table.entries.values():
+            if is_tag(table.tag(entry.pid)) or not is_running(entry) or entry.pid in table.protected:
+                continue
+            marker = table.marker(entry.pid)
+            daemon_id, _, generation = marker.removeprefix(start).partition(b".")
+            if marker.startswith(start) and daemon_id.isdigit() and generation.isdigit():
+                found.add((int(daemon_id), int(generation)))
+        return found
+
     def tree_of_orphan(self, claim: Claim, directory: AttemptDirectory) -> Tree:
         """The tree of an attempt that another life started; its shim is named only while it provably lives."""
         tag, marker = self.tag(claim), b"JOBCTL_RUN=" + self.run(claim)
-        pid = directory.read_pid()
-        ticks = None if pid is None else start_ticks(pid)
-        # The lock is asked last: held now, the pid read before was the shim's. But anybody may have written
-        # another into the file, so the process itself has to carry the attempt's brand as well.
-        if pid is None or ticks is None or not (leads_branded(pid, tag, marker) and directory.is_held()):
-            pid, ticks = None, None
-        return Tree(pid, ticks, pid, tag, marker)
+        return _with_proven_shim(Tree(None, None, None, tag, marker), directory)
+
+
+def _with_proven_shim(tree: Tree, directory: AttemptDirectory) -> Tree:
+    pid = directory.read_pid()
+    ticks = None if pid is None else start_ticks(pid)
+    # The lock is asked last: held now, the pid read before was the shim's. But anybody may have written
+    # another into the file, so the process itself has to carry the attempt's brand as well.
+    if (
+        pid is None
+        or ticks is None
+        or not (leads_branded(pid, tree.tag, tree.marker) and directory.is_held())
+    ):
+        return tree
+    return Tree(pid, ticks, pid, tree.tag, tree.marker)

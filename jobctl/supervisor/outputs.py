@@ -8,6 +8,7 @@ process's own CPU time ends any match: measured, 0.1 to 0.3 s on a busy machine 
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import time
@@ -89,6 +90,20 @@ class OutputProgress:
         except TooSlowError:
             self._pattern, self.problem = None, "the progress pattern takes too long on a line of the output"
             return []
+
+
+def matches_any(pattern: re.Pattern[str], lines: Sequence[str]) -> bool:
+    """Whether the pattern is found in one of the lines.
+
+    Raises:
+        TooSlowError: one line took more than ``LINE_SECONDS`` of CPU time.
+    """
+    with _watchdog.guard():
+        for line in lines:
+            _watchdog.line += 1
+            if pattern.search(line):
+                return True
+    return False
 
 
 def limited(pattern: ProgressPattern, lines: Sequence[str]) -> list[str]:

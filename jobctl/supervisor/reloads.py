@@ -61,6 +61,9 @@ class Reloads:
                 self._tell(EventKind.SUPERVISOR_RELOADED, _told(changes))
         except (StoreBusyError, StoreFullError):
             return None  # the next turn tries again
+        except BadInputError as error:
+            self._refuse(str(error))
+            return None
         self.wanted = False
         return settings
 

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jobctl.actions.batches import settle as settle_batches
 from jobctl.actions.hooks import add_hooks
@@ -36,6 +37,9 @@ from jobctl.supervisor.recovery import Recovery
 from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
+
+if TYPE_CHECKING:
+    from jobctl.supervisor.daemons import DaemonKeeper
 
 RECOVERY_SECONDS = 2.0
 BUSY_SECONDS = 0.02
@@ -102,6 +106,13 @@ class Supervisor:
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
         self._recovery = Recovery(store, lifeline, clock, identities)
         self.watcher = Watcher(clock, identities, settings.progress_interval, settings.log_cap)
+        self.daemons: DaemonKeeper | None = None
+        """Keeps the daemons; a private life has none."""
+        if lifeline.kind is LifeKind.UP:
+            from jobctl.supervisor.daemons import DaemonKeeper  # `run` does without
+
+            self.daemons = DaemonKeeper(store, clock, executor, identities, spread)
+            self.watcher.stranger_ended = self.daemons.reaped
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
         self.pruner = Pruner(store, clock, settings)
         self._starts: list[StartFact] = []
@@ -135,6 +146,7 @@ class Supervisor:
         self._hear()
         self._reload()
         self.watcher.reap()
+        self._keep_daemons()
         self.watcher.probe_adopted()
         self.watcher.sweep_leftovers()
         self.watcher.enforce_timeouts()
@@ -148,12 +160,15 @@ class Supervisor:
         self._note_conclusions()
         self._record_and_claim()
         self._start_claimed()
+        self._start_daemons()
         self._prune()
         self._publish()
 
     def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
         """Turn until it was stopped and is done, or ``until`` holds after a turn."""
         self._wakeups = self.watcher.wakeups = wakeups
+        if self.daemons is not None:
+            self.daemons.wakeups = wakeups
         while True:
             self.turn()
             if self.finished or until():
@@ -170,7 +185,9 @@ class Supervisor:
         """Whether it was asked to stop and nothing is left to do."""
         if self.stopping is None or self._starts or self._ends or self._refused or self._claims:
             return False
-        return self.stopping is StopMode.LEAVE_RUNNING or not self.watcher.active
+        if self.stopping is StopMode.LEAVE_RUNNING:
+            return self.daemons is None or not self.daemons.is_due
+        return not self.watcher.active and (self.daemons is None or self.daemons.is_at_rest)
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
@@ -186,6 +203,10 @@ class Supervisor:
             waits.append(GROUPING_SECONDS)
         elif self._ends or self.watcher.pauses:
             waits.append(0.0)
+        if self.daemons is not None:
+            waits.append(self.daemons.pause_seconds())
+            if self.daemons.is_due and not self._busy:
+                waits.append(0.0)
         due = self.watcher.pause_seconds()
         if due is not None:
             waits.append(due)
@@ -202,6 +223,24 @@ class Supervisor:
         return max(0.0, min(waits))
 
     # --- collect ---
+
+    def _keep_daemons(self) -> None:
+        """What became of the daemons is known; they are stopped with the jobs, or when the last one has drained."""
+        if self.daemons is None:
+            return
+        if self.stopping is StopMode.NOW or (self.stopping is StopMode.DRAIN and not self.watcher.active):
+            self.daemons.close()
+        self.daemons.observe()
+
+    def _start_daemons(self) -> None:
+        if self.daemons is not None and self.stopping is not StopMode.LEAVE_RUNNING:
+            self.daemons.start()
+
+    def abandon(self) -> None:
+        """What runs goes on without this supervisor, for the next one to adopt."""
+        self.watcher.abandon()
+        if self.daemons is not None:
+            self.daemons.abandon()
 
     def _hear(self) -> None:
         """What signals and callers ask for is noted."""
@@ -292,6 +331,8 @@ class Supervisor:
             with self.store.write():
                 now = self._clock.now_ms()
                 self._record(now)
+                if self.daemons is not None:
+                    self.daemons.record(now)
                 requests = self.store.transitions.cancel_requests(self.lifeline.id)
                 pauses = self.store.transitions.pause_requests(self.lifeline.id)
                 wish = self.store.lives.stop_requested(self.lifeline.id)
@@ -300,6 +341,8 @@ class Supervisor:
             self.trouble = str(error) if isinstance(error, StoreFullError) else None
             # The facts wait for the next turn; time-outs, kills and log tailing go on.
             self._busy = self._dirty = True
+            if self.daemons is not None:
+                self.daemons.not_recorded()
             return
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False
@@ -326,6 +369,7 @@ class Supervisor:
             or self.watcher.notes
             or self._dirty
             or self._more
+            or (self.daemons is not None and self.daemons.is_due)
         ):
             return True
         if self._resume_claims_at is not None and self._clock.monotonic() >= self._resume_claims_at:
@@ -394,6 +438,8 @@ class Supervisor:
             wake(self.store.home)  # a slot is free for others
         self._told = self.stopping
         self._starts, self._ends, self._refused, self._refusal = [], [], [], None
+        if self.daemons is not None:
+            self.daemons.recorded()
         self.watcher.progressed.clear()
         self.watcher.pauses.clear()
         self.watcher.notes.clear()

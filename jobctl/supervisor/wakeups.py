@@ -65,6 +65,15 @@ class Wakeups:
         self._selector.register(descriptor, selectors.EVENT_READ, pid)
         return True
 
+    def has_ended(self, pid: int) -> bool:
+        """Whether a watched process ended since the last ``take_ended``."""
+        return pid in self._ended
+
+    def poke(self) -> None:
+        """The loop's sleep ends; any thread may call this."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"\0")
+
     def take_ended(self) -> set[int]:
         """The watched processes that ended since the last call."""
         ended, self._ended = self._ended, set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jobctl.clock import Clock
@@ -67,6 +68,8 @@ class Watcher:
         self.notes: list[tuple[EventKind, JobId, dict[str, object]]] = []
         """What else is worth an event, since this was cleared."""
         self.wakeups: Wakeups | None = None
+        self.stranger_ended: Callable[[int, int], None] = lambda pid, status: None
+        """Gets pid and wait status of each child that is no attempt's."""
         self._clock = clock
         self._log_cap = log_cap
         self._identities = identities
@@ -146,6 +149,7 @@ class Watcher:
             pid, status, usage = os.wait4(found.si_pid, 0)
             attempt = self._children.pop(pid, None)
             if attempt is None or attempt.process is None:
+                self.stranger_ended(pid, status)
                 continue
             attempt.process.returncode = os.waitstatus_to_exitcode(status)
             attempt.cpu_seconds = usage.ru_utime + usage.ru_stime

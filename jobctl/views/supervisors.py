@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jobctl.model.daemons import Daemon
 from jobctl.model.jobs import Job
 from jobctl.model.lives import Life
 from jobctl.model.queues import Queue
 from jobctl.model.states import JobStatus
+from jobctl.views.daemons import overview_json, overview_line
 from jobctl.views.instants import instant_json, length, seconds_between
 from jobctl.views.jobs import SYMBOLS, duration_of, eta_of, progress_text
 from jobctl.views.queues import queue_json
@@ -25,6 +27,7 @@ class Status:
     queues: Sequence[Queue]
     running: Sequence[Job]
     upcoming: Sequence[Job]
+    daemons: Sequence[Daemon] = ()
 
 
 def state_of(status: Status) -> str:
@@ -47,7 +50,7 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
         },
         "counts": dict(status.counts),
         "queues": [queue_json(queue) for queue in status.queues],
-        "daemons": {},
+        "daemons": overview_json(status.daemons),
         "next": [
             {
                 "kind": "job",
@@ -86,6 +89,7 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
     ]
     lines.append(f"jobs        {'  '.join(counts) or 'none'}")
     lines += [f"queue       {_queue_text(queue)}" for queue in status.queues]
+    lines += [f"daemon      {overview_line(daemon, now_ms)}" for daemon in status.daemons]
     for job in status.running:
         parts = [
             f"{job.id} {printable(job.name)}",

@@ -12,10 +12,14 @@ from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
 from jobctl.cli.app import EXIT_READER_GONE
 from jobctl.clock import SystemClock
+from jobctl.model.configurations import parse_configuration
+from jobctl.model.daemon_fields import DAEMON_FIELDS, KEYS, LIST_FIELDS
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonId, Source
 from jobctl.model.homes import Home
 from jobctl.settings import Settings, settings_of
 from jobctl.store import Store
 from jobctl.supervisor.environments import own_variables
+from jobctl.views.daemons import daemon_json
 from jobctl.views.jobs import job_json
 from tests.docs import readme
 
@@ -108,3 +112,25 @@ def test_nothing_of_one_machine_is_in_it() -> None:
 def _anchor(heading: str) -> str:
     """The anchor of a heading, as code hosts make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_the_keys_of_a_daemon_are_listed() -> None:
+    daemon = Daemon(DaemonId(1), DaemonDefinition("web"), Source.CLI, 0, 0, 1)
+    assert readme.marked("keys")["daemon"].split() == list(daemon_json(daemon, 0))
+    rows = {row[0].strip("`"): row[1].strip("`") for row in readme.table("key of a daemon", "default")}
+    assert list(rows) == list(KEYS)
+    for name, known in {**DAEMON_FIELDS, **LIST_FIELDS}.items():
+        assert name == "cwd" or rows[name] == known.default
+
+
+def test_the_configurations_in_it_are_valid() -> None:
+    blocks = readme.blocks("yaml")
+    assert blocks
+    for block in blocks:
+        parse_configuration(block.text, f"README.md:{block.line}")
+
+
+def test_every_example_is_listed() -> None:
+    listed = [row[0].strip("`") for row in readme.table("example", "what it does")]
+    shipped = (readme.ROOT / "jobctl" / "examples").glob("[!_]*.py")
+    assert sorted(listed) == sorted(f"jobctl.examples.{path.stem}" for path in shipped)

@@ -202,7 +202,7 @@ class Stage(Premises):
     def forget(self, supervisor: Supervisor) -> None:
         """The supervisor has said goodbye itself."""
         self._alive.remove(supervisor)
-        supervisor.watcher.abandon()
+        supervisor.abandon()
         supervisor.store.close()
 
     def turn_until(

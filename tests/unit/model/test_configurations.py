@@ -44,6 +44,8 @@ queues:
 resources:
   gpu: 2
   licence: 0
+daemons:
+  web: {run: [./web]}
 """
 
 
