@@ -143,6 +143,7 @@ class SubmissionBuilder:
                 name: parse_whole(amount, f"amount of {name}", 1, MOST_OF_A_RESOURCE)
                 for name, amount in request.resources.items()
             },
+            definition=request.definition,
         )
 
     def _after(self, request: JobRequest) -> tuple[Dependency, ...]:
@@ -177,6 +178,7 @@ class SubmissionBuilder:
             umask=self._caller.umask,
             env=self._variables(request, cwd),
             secret_env=secret,
+            supervisor_env=request.supervisor_env and not request.clean_env,
             stdin=self._input(request.stdin),
             split_output=request.split_output,
             keep_children=request.keep_children,
@@ -239,12 +241,13 @@ class SubmissionBuilder:
 
     def _environment(self, request: JobRequest) -> tuple[dict[str, str], tuple[str, ...]]:
         """What is stored of the caller's environment (one object for all alike), and names taken at start."""
-        key = (request.clean_env, request.secret_env)
+        bare = request.clean_env or request.supervisor_env
+        key = (bare, request.secret_env)
         if key not in self._environments:
             for name in request.secret_env:
                 _check_variable_name(name)
             named = set(request.secret_env)
-            inherited = {} if request.clean_env else self._caller.environment
+            inherited = {} if bare else self._caller.environment
             settings = self._settings
             secret = (*request.secret_env, *settings.secret_env)
             kept, left_out = split_environment(inherited, settings.pass_env, secret=secret)
@@ -261,7 +264,7 @@ class SubmissionBuilder:
             if split_environment({name: ""}, self._settings.pass_env, secret=self._settings.secret_env)[1]:
                 hint = f"use --secret-env {_shown_name(name)} and put the value into secrets.env of the home"
                 raise BadInputError("secret values are not stored", name, hint, "E_SECRET")
-        if cwd != self._caller.cwd and not request.clean_env:
+        if (cwd != self._caller.cwd or request.supervisor_env) and not request.clean_env:
             given.setdefault("PWD", cwd)
         return given
 

@@ -59,6 +59,7 @@ def _status(call: Invocation) -> Status:
             queues=store.queues.list(),
             running=_running(store),
             upcoming=store.jobs.upcoming(_MOST_UPCOMING),
+            schedules=store.schedules.upcoming(_MOST_UPCOMING),
         )
 
 

@@ -39,6 +39,20 @@ class EventKind(StrEnum):
     QUEUE_DRAINING = "queue.draining"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_REMOVED = "queue.removed"
+    DEFINITION_ADDED = "definition.added"
+    DEFINITION_CHANGED = "definition.changed"
+    DEFINITION_GONE = "definition.gone"
+    SCHEDULE_ADDED = "schedule.added"
+    SCHEDULE_CHANGED = "schedule.changed"
+    SCHEDULE_REMOVED = "schedule.removed"
+    SCHEDULE_ENABLED = "schedule.enabled"
+    SCHEDULE_DISABLED = "schedule.disabled"
+    SCHEDULE_FIRED = "schedule.fired"
+    SCHEDULE_SKIPPED = "schedule.skipped"
+    SCHEDULE_MISSED = "schedule.missed"
+    SCHEDULE_FAILED = "schedule.failed"
+    SCHEDULE_ENDED = "schedule.ended"
+    SCHEDULE_CAUGHT_UP = "schedule.caught_up"
     SUPERVISOR_STARTED = "supervisor.started"
     SUPERVISOR_DRAINING = "supervisor.draining"
     SUPERVISOR_STOPPED = "supervisor.stopped"
@@ -46,6 +60,7 @@ class EventKind(StrEnum):
     SUPERVISOR_RELOADED = "supervisor.reloaded"
     SUPERVISOR_RELOAD_REFUSED = "supervisor.reload_refused"
     SUPERVISOR_START_REFUSED = "supervisor.start_refused"
+    SUPERVISOR_CLOCK_JUMPED = "supervisor.clock_jumped"
 
 
 class Entity(StrEnum):
@@ -53,6 +68,8 @@ class Entity(StrEnum):
 
     JOB = "job"
     QUEUE = "queue"
+    DEFINITION = "definition"
+    SCHEDULE = "schedule"
     SUPERVISOR = "supervisor"
 
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from jobctl.store.attempts import Attempts
     from jobctl.store.batches import Batches
     from jobctl.store.blockers import Blockers
+    from jobctl.store.definitions import Definitions
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
     from jobctl.store.removals import Removals
+    from jobctl.store.schedules import Schedules
     from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
 
@@ -118,6 +120,13 @@ class Store:
         return Blockers(self.database)
 
     @cached_property
+    def definitions(self) -> Definitions:
+        """Named job definitions, and what became of their jobs."""
+        from jobctl.store.definitions import Definitions
+
+        return Definitions(self.database, self.events)
+
+    @cached_property
     def queues(self) -> Queues:
         """Named lanes."""
         from jobctl.store.queues import Queues
@@ -130,6 +139,13 @@ class Store:
         from jobctl.store.removals import Removals
 
         return Removals(self.database, self.events)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What is due when."""
+        from jobctl.store.schedules import Schedules
+
+        return Schedules(self.database)
 
     @cached_property
     def lives(self) -> Lives:

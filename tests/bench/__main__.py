@@ -16,6 +16,7 @@ NAMES = (
     "thousand_at_once",
     "batch_noops",
     "parallel_submitters",
+    "next_fires",
     "idle",
 )
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobctl.store.migrations import m0001_jobs, m0002_limits, m0003_batches, m0004_pauses, m0005_retention
+from jobctl.store.migrations import (
+    m0001_jobs,
+    m0002_limits,
+    m0003_batches,
+    m0004_pauses,
+    m0005_retention,
+    m0006_definitions,
+    m0007_schedules,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ MIGRATIONS = (
     Migration(3, "batches", m0003_batches.STATEMENTS),
     Migration(4, "pauses", m0004_pauses.STATEMENTS),
     Migration(5, "retention", m0005_retention.STATEMENTS),
+    Migration(6, "definitions", m0006_definitions.STATEMENTS),
+    Migration(7, "schedules", m0007_schedules.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 
