@@ -15,7 +15,7 @@ from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.durations import parse_duration
-from jobctl.model.environments import matching_names, parse_env_file, split_environment
+from jobctl.model.environments import is_reserved_name, matching_names, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
 from jobctl.model.names import check_key, check_name, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
@@ -261,6 +261,9 @@ class SubmissionBuilder:
         if request.env_file is not None:
             given = self._env_file(request.env_file) | given
         for name in given:
+            if is_reserved_name(name):
+                hint = "jobctl sets these for each attempt; choose another name"
+                raise BadInputError("this variable is jobctl's own", name, hint, "E_ENV")
             if split_environment({name: ""}, self._settings.pass_env, secret=self._settings.secret_env)[1]:
                 hint = f"use --secret-env {_shown_name(name)} and put the value into secrets.env of the home"
                 raise BadInputError("secret values are not stored", name, hint, "E_SECRET")

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
     JOB_RESUME_REQUESTED = "job.resume_requested"
     JOB_LOG_CUT = "job.log_cut"
     JOB_LOG_UNCAPPED = "job.log_uncapped"
+    JOB_PROGRESS_IGNORED = "job.progress_ignored"
     JOB_PATTERN_DROPPED = "job.pattern_dropped"
     JOB_EDITED = "job.edited"
     JOB_REMOVED = "job.removed"
