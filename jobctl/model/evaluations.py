@@ -30,6 +30,8 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda left, right: not _contains(right, left),
 }
 
+_MOST_LISTED = 50
+"""Of the keys that a message about a missing one looks at: data may hold thousands."""
 _INTEGER = r"[+-]?[0-9]{1,100}"
 _FLOAT = r"[+-]?(?:[0-9]{1,100}(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE][+-]?[0-9]{1,4})?"
 
@@ -158,7 +160,7 @@ def _member(owner: Json, key: Json, node: ast.expr) -> Json:
         if key in owner:
             found: Json = owner[key]
             return found
-        hint = did_you_mean(key, owner) if owner else "it is empty"
+        hint = did_you_mean(key, list(owner)[:_MOST_LISTED]) if owner else "it is empty"
         raise EvaluationError(f"{_source(node)} has no key", key, hint)
     if isinstance(owner, list) and isinstance(key, int) and not isinstance(key, bool):
         if -len(owner) <= key < len(owner):

@@ -9,8 +9,10 @@ import pytest
 
 from jobctl.model.schedule_records import Fire, ScheduleText, Source, Trigger
 from jobctl.model.states import JobId
+from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.schedules import _READY, Standing
+from jobctl.supervisor import pruner
 from tests.support.stores import NOON, HandClock, open_store
 
 MANY = 3000
@@ -148,3 +150,24 @@ def _fail_inside(store: Store) -> None:
         with store.database.savepoint():
             store.schedules.add("innermost", text(), Source.FILE, NOON)
         raise ZeroDivisionError
+
+
+def test_the_retention_takes_old_decisions_and_what_is_too_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner, "FIRES_KEPT", 5)
+    monkeypatch.setattr(pruner, "FIRES_A_SLICE", 3)
+    first, second = add(store), add(store, "other")
+    with store.write():
+        for number in range(20):
+            store.schedules.decide(first, slot(NOON + number))
+        store.schedules.decide(second, slot(NOON))
+    clock = HandClock(NOON)
+    one = pruner.Pruner(store, clock, Settings(retention_age=86_400.0))
+    for days, left in ((0, (5, 1)), (2, (0, 0))):
+        clock.now += days * 86_400_000 + 3_700_000
+        for _ in range(50):
+            clock.now += 20
+            one.step()
+        assert (len(store.schedules.fires(first)), len(store.schedules.fires(second))) == left
+    assert store.schedules.get("s").cursor_at == NOON  # type: ignore[union-attr]
