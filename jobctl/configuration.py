@@ -40,8 +40,26 @@ def read_configuration(home: Home) -> Configuration | None:
     """
     path = configuration_path(home)
     data = _read(path)
-    if data is None:
-        return None
+    return None if data is None else _parsed(data, path)
+
+
+def check_configuration(path: str) -> Configuration:
+    """What the file at ``path`` says, whoever may write to it: to look at, not to go by.
+
+    Raises:
+        BadInputError: ``E_CONFIG``: it cannot be read, or it is wrong (a ``BadFileError``).
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadInputError(f"cannot read the file ({error.strerror})", path, code="E_CONFIG") from None
+    if len(data) > LARGEST_FILE:
+        raise BadInputError("the configuration is above 1 MiB", path, "is it the right file?", "E_CONFIG")
+    return _parsed(data, path)
+
+
+def _parsed(data: bytes, path: str) -> Configuration:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import settings
 
 from tests.support.supervisors import Site, Stage
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts what it puts into the background so, and what is spawned here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that others use too makes any example slow now and then.
 settings.register_profile("jobctl", deadline=None)

@@ -1,4 +1,4 @@
-"""Applying ``jobctl.yaml`` to the store: queues, resources, daemons; telling the supervisor to read it again."""
+"""Applying ``jobctl.yaml`` to the store: all of it or nothing; telling the supervisor to read it again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 from dataclasses import dataclass
 
 from jobctl.actions.daemon_declarations import apply_daemons
+from jobctl.actions.schedule_files import apply_schedules
+from jobctl.actions.submissions import portable
 from jobctl.actions.supervisors import running_supervisor, wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.configuration import configuration_path
+from jobctl.errors import BadInputError
 from jobctl.model.configurations import Configuration, QueueEntry
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
 from jobctl.settings import Settings
@@ -31,20 +34,20 @@ class Change:
     after: object
 
     def __str__(self) -> str:
-        """``queue gpu: concurrency 1 → 2``; about the whole (no key) ``daemon inbox: added``."""
+        """``queue gpu: concurrency 1 → 2``; about the whole (no key) ``job report: added``."""
         if not self.key:
             return f"{self.entity} {self.name}: {self.after}"
         return f"{self.entity} {self.name}: {self.key} {_written(self.before)} → {_written(self.after)}"
 
 
 def apply_configuration(store: Store, configuration: Configuration, clock: Clock) -> list[Change]:
-    """The store has the queues and resources that the configuration names, all or none; returns what changed.
+    """The store has what the configuration names, all or nothing of it; returns what changed.
 
-    What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out. Daemons that it
-    no longer names are stopped; they keep their history.
+    What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out. Jobs and
+    schedules that it no longer names are disabled, daemons stopped; they keep their history.
 
     Raises:
-        BadInputError: ``E_CONFIG``: a daemon depends on what there is not.
+        BadInputError: ``E_CONFIG``: a job names a queue or a resource, or a daemon another one, that there is not.
     """
     now = clock.now_ms()
     with store.write():
@@ -82,14 +85,43 @@ class _Applying:
             self._queue(entry)
         if configuration.resources is not None:
             self._resources(dict(configuration.resources))
-        self._daemons(configuration)
-        return self._changes
-
-    def _daemons(self, configuration: Configuration) -> None:
-        directory = os.path.dirname(configuration_path(self._store.home))
+        if configuration.definitions or configuration.schedules:
+            self._check_references(configuration)
+        self._definitions(configuration)
+        directory = portable(os.path.dirname(configuration_path(self._store.home)))
+        for name, done in apply_schedules(self._store, configuration.schedules, directory, self._now):
+            self._note("schedule", name, "", None, done)
         settings = configuration.over(Settings())
         for change in apply_daemons(self._store, configuration.daemons, directory, settings, self._now):
             self._note("daemon", *change)
+        return self._changes
+
+    def _definitions(self, configuration: Configuration) -> None:
+        """The file's jobs are there, and those that it no longer names are retired."""
+        table = self._store.definitions
+        for stored in table.list():
+            if stored.gone_at is None and stored.definition.name not in configuration.definitions:
+                table.retire(stored.definition.name, self._now)
+                self._note("job", stored.definition.name, "", None, "gone from the file; disabled")
+        for definition in configuration.definitions.values():
+            done = table.put(definition, self._now)
+            if done is not None:
+                self._note("job", definition.name, "", None, done)
+
+    def _check_references(self, configuration: Configuration) -> None:
+        """What jobs and schedules name is there."""
+        resources = self._store.queues.resources()
+        wanted = [(f"jobs: {name}", found.options) for name, found in configuration.definitions.items()]
+        wanted += [(f"schedules: {entry.name}", entry.request) for entry in configuration.schedules]
+        for where, options in wanted:
+            queue = options.get("queue")
+            if queue is not None and queue not in self._known:
+                hint = "name it under queues:"
+                raise BadInputError(f"{where}: no such queue", queue, hint, "E_CONFIG")
+            for name in options.get("resources", {}):
+                if name not in resources:
+                    hint = "name it under resources:"
+                    raise BadInputError(f"{where}: no such resource", name, hint, "E_CONFIG")
 
     def _queue(self, entry: QueueEntry) -> None:
         queues, name = self._store.queues, entry.name

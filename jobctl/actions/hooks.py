@@ -52,6 +52,7 @@ def hook_of(job: Job, store: Store, now: Milliseconds) -> Submission | None:
         umask=job.spec.umask,
         env={**job.spec.env, **hook_variables(job, kind, store.home)},
         secret_env=job.spec.secret_env,
+        supervisor_env=job.spec.supervisor_env,
         hook_of=job.id,
     )
     return Submission(

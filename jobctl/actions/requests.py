@@ -63,6 +63,10 @@ class JobRequest:
     progress_from: str | None = None
     on_success: str | None = None
     on_failure: str | None = None
+    supervisor_env: bool = False
+    """Nothing of the caller's environment is stored: the job gets the supervisor's. No key of a line."""
+    definition: str | None = None
+    """The name of the definition it is made from. No key of a line."""
 
 
 class NumberedRequest(NamedTuple):
@@ -109,7 +113,7 @@ def request_of(document: object, defaults: JobRequest) -> JobRequest:
         raise BadInputError("the job is no JSON object", hint='write {"command": ["true"]}', code="E_FIELD")
     changes: dict[str, Any] = {}
     for key, value in document.items():
-        known = _FIELDS.get(key)
+        known = FIELDS.get(key)
         if known is None:
             raise _unknown_field(key)
         if value is not None:
@@ -120,6 +124,18 @@ def request_of(document: object, defaults: JobRequest) -> JobRequest:
     if "env" in changes:
         changes["env"] = {**defaults.env, **changes["env"]}
     return replace(defaults, **changes)
+
+
+def request_document(request: JobRequest) -> dict[str, object]:
+    """The JSON object that writes ``request``: ``request_of`` gives it back. What equals the default is left out."""
+    blank = JobRequest()
+    found: dict[str, object] = {}
+    for key, (name, _) in FIELDS.items():
+        value = getattr(request, name)
+        if value == getattr(blank, name):
+            continue
+        found[key] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 _EXCLUSIVE = (("command", "shell"), ("shell", "command"), ("at", "in_"), ("in_", "at"))
@@ -197,7 +213,7 @@ def _anything(value: object, key: str) -> object:
     return value
 
 
-_FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
+FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
     "command": ("command", _texts),
     "shell": ("shell", _text),
     "name": ("name", _text),
@@ -252,6 +268,6 @@ def _wrong_type(value: object, key: str, wanted: str) -> BadInputError:
 def _unknown_field(key: str) -> BadInputError:
     from difflib import get_close_matches  # only on the way to an error
 
-    near = get_close_matches(key[:40], _FIELDS, 1)
-    hint = f"did you mean {near[0]}?" if near else "keys: " + " ".join(_FIELDS)
+    near = get_close_matches(key[:40], FIELDS, 1)
+    hint = f"did you mean {near[0]}?" if near else "keys: " + " ".join(FIELDS)
     return BadInputError("unknown key", key, hint, "E_FIELD")

@@ -15,7 +15,7 @@ from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.durations import parse_duration
-from jobctl.model.environments import matching_names, parse_env_file, split_environment
+from jobctl.model.environments import is_reserved_name, matching_names, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
 from jobctl.model.names import check_key, check_name, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
@@ -150,6 +150,7 @@ class SubmissionBuilder:
                 name: parse_whole(amount, f"amount of {name}", 1, MOST_OF_A_RESOURCE)
                 for name, amount in request.resources.items()
             },
+            definition=request.definition,
         )
 
     def _after(self, request: JobRequest) -> tuple[Dependency, ...]:
@@ -184,6 +185,7 @@ class SubmissionBuilder:
             umask=self._caller.umask,
             env=self._variables(request, cwd),
             secret_env=secret,
+            supervisor_env=request.supervisor_env and not request.clean_env,
             stdin=self._input(request.stdin),
             split_output=request.split_output,
             keep_children=request.keep_children,
@@ -246,12 +248,13 @@ class SubmissionBuilder:
 
     def _environment(self, request: JobRequest) -> tuple[dict[str, str], tuple[str, ...]]:
         """What is stored of the caller's environment (one object for all alike), and names taken at start."""
-        key = (request.clean_env, request.secret_env)
+        bare = request.clean_env or request.supervisor_env
+        key = (bare, request.secret_env)
         if key not in self._environments:
             for name in request.secret_env:
                 _check_variable_name(name)
             named = set(request.secret_env)
-            inherited = {} if request.clean_env else self._caller.environment
+            inherited = {} if bare else self._caller.environment
             settings = self._settings
             secret = (*request.secret_env, *settings.secret_env)
             kept, left_out = split_environment(inherited, settings.pass_env, secret=secret)
@@ -265,10 +268,13 @@ class SubmissionBuilder:
         if request.env_file is not None:
             given = self._env_file(request.env_file) | given
         for name in given:
+            if is_reserved_name(name):
+                hint = "jobctl sets these for each attempt; choose another name"
+                raise BadInputError("this variable is jobctl's own", name, hint, "E_ENV")
             if split_environment({name: ""}, self._settings.pass_env, secret=self._settings.secret_env)[1]:
                 hint = f"use --secret-env {_shown_name(name)} and put the value into secrets.env of the home"
                 raise BadInputError("secret values are not stored", name, hint, "E_SECRET")
-        if cwd != self._caller.cwd and not request.clean_env:
+        if (cwd != self._caller.cwd or request.supervisor_env) and not request.clean_env:
             given.setdefault("PWD", cwd)
         return given
 

@@ -6,7 +6,7 @@ Called while somebody types: nothing here creates a store, waits, prints or rais
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from jobctl.settings import resolve_home
 from jobctl.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.model.definitions import Definition
     from jobctl.model.jobs import Job
 
 Candidate = tuple[str, str]
@@ -94,6 +95,26 @@ def complete_event_kinds(ctx: Any, args: list[str], incomplete: str) -> list[Can
     kinds = [kind.value for kind in EventKind]
     patterns = sorted({kind.partition(".")[0] + ".*" for kind in kinds})
     return [(word, "") for word in [*patterns, *kinds] if word.startswith(incomplete)]
+
+
+def complete_schedules(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of schedules."""
+    del args
+    return _quietly(lambda: [(name, "") for name in _schedule_names(ctx, incomplete) if name.isprintable()])
+
+
+def complete_definitions(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of definitions."""
+    del args
+    return _quietly(lambda: _definitions(ctx, incomplete))
+
+
+def complete_definition_words(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """The name of a definition, then ``parameter=`` of it, then what it may be."""
+    given = [str(word) for word in ctx.params.get("definition") or ctx.params.get("words") or args or ()]
+    if not given:
+        return _quietly(lambda: _definitions(ctx, incomplete))
+    return _quietly(lambda: _parameters(ctx, given, incomplete))
 
 
 def complete_words(*words: str) -> Callable[[Any, list[str], str], list[Candidate]]:
@@ -186,6 +207,36 @@ def _values(ctx: Any, kind: str, prefix: str) -> list[str]:
     return []
 
 
+def _definitions(ctx: Any, prefix: str) -> list[Candidate]:
+    return [
+        (name, found.help.partition("\n")[0].replace("[", "(").replace("]", ")"))
+        for name, found in _catalog(ctx).items()
+        if name.startswith(prefix) and name.isprintable()
+    ]
+
+
+def _parameters(ctx: Any, given: Sequence[str], incomplete: str) -> list[Candidate]:
+    definition = _catalog(ctx)[given[0]]
+    taken = {word.partition("=")[0] for word in given[1:]}
+    name, equals, value = incomplete.partition("=")
+    for parameter in definition.parameters:
+        if equals and parameter.name == name:
+            values = ["true", "false"] if parameter.type.value == "bool" else map(str, parameter.choices)
+            return [(f"{name}={word}", "") for word in values if word.startswith(value)]
+    return [
+        (f"{parameter.name}=", (parameter.help or parameter.words).replace("[", "(").replace("]", ")"))
+        for parameter in definition.parameters
+        if parameter.name.startswith(incomplete) and parameter.name not in taken
+    ]
+
+
+def _catalog(ctx: Any) -> Mapping[str, Definition]:
+    from jobctl.actions.definitions import definitions_of  # only a completion of names pays for it
+    from jobctl.configuration import read_configuration
+
+    return definitions_of(read_configuration(resolve_home(_home_option(ctx), os.environ, os.getcwd())))
+
+
 def _queue_names(ctx: Any) -> list[str]:
     with _store(ctx) as store:
         return ["default"] if store is None else store.queues.names()
@@ -205,6 +256,11 @@ def _daemons(ctx: Any, prefix: str) -> list[Candidate]:
 def _job_names(ctx: Any, prefix: str) -> list[str]:
     with _store(ctx) as store:
         return [] if store is None else [name for name in store.jobs.names(prefix) if name.isprintable()]
+
+
+def _schedule_names(ctx: Any, prefix: str) -> list[str]:
+    with _store(ctx) as store:
+        return [] if store is None else store.schedules.names(prefix)
 
 
 def _tags(ctx: Any, prefix: str) -> list[str]:

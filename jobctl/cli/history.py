@@ -9,7 +9,6 @@ import typer
 from jobctl.cli.complete import complete_names
 from jobctl.cli.invocation import Invocation
 from jobctl.errors import NotFoundError
-from jobctl.model.filters import JobFilter
 from jobctl.views.jobs import history_plain, job_json
 
 SHOWN = 50
@@ -23,7 +22,7 @@ def history(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
-    """List the runs of a name, newest first: when, how long, and how each ended.
+    """List the runs of a name or of a job of the catalog, newest first: when, how long, and how each ended.
 
     \b
     Examples:
@@ -32,7 +31,7 @@ def history(
     """
     most = limit if limit is not None else None if all_ else SHOWN
     with call.store() as store:
-        jobs = store.jobs.list(JobFilter(name=name, limit=most))
+        jobs = store.jobs.history(name, most)
     if not jobs:
         raise NotFoundError("no job of this name", name, "see: jobctl list")
     now = call.clock.now_ms()

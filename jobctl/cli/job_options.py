@@ -19,8 +19,8 @@ _Texts = list[str] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class JobOptions:
-    """What was given, as written; numbers are read by ``jobctl.model``, which corrects nothing in silence."""
+class WorkOptions:
+    """What a job is, as written; numbers are read by ``jobctl.model``, which corrects nothing in silence."""
 
     shell: Annotated[
         _Text, typer.Option("--shell", metavar="TEXT", help="A shell line in place of a command.")
@@ -48,13 +48,6 @@ class JobOptions:
     priority: Annotated[
         _Text, typer.Option("--priority", "-p", metavar="N", help="1 (most urgent) to 10; else 5.")
     ] = None
-    at: Annotated[
-        _Text, typer.Option("--at", metavar="TIME", help="Not before: 03:00, tomorrow 9:00, RFC 3339.")
-    ] = None
-    in_: Annotated[_Text, typer.Option("--in", metavar="DURATION", help="Not before this long from now.")] = (
-        None
-    )
-    hold: Annotated[bool, typer.Option("--hold", help="Not before it is released.")] = False
     timeout: Annotated[
         _Text,
         typer.Option("--timeout", metavar="DURATION", help="End an attempt that runs longer; else never."),
@@ -119,28 +112,6 @@ class JobOptions:
     detach: Annotated[bool, typer.Option("--detach", help="Submitted inside a job: be no child of it.")] = (
         False
     )
-
-    after: Annotated[
-        _Texts,
-        typer.Option(
-            "--after",
-            metavar="SEL",
-            help="Once these jobs have completed; repeatable.",
-            autocompletion=complete_jobs,
-        ),
-    ] = None
-    after_any: Annotated[
-        _Texts,
-        typer.Option(
-            "--after-any", metavar="SEL", help="Once these have ended, however.", autocompletion=complete_jobs
-        ),
-    ] = None
-    after_failed: Annotated[
-        _Texts,
-        typer.Option(
-            "--after-failed", metavar="SEL", help="Once these have failed.", autocompletion=complete_jobs
-        ),
-    ] = None
     unique: Annotated[
         _Text, typer.Option("--unique", metavar="KEY", help="At most one such job that has not ended.")
     ] = None
@@ -198,6 +169,40 @@ class JobOptions:
         if self.meta is not None:
             given["meta"] = parse_json(given["meta"], "meta")
         return JobRequest(command=_portable(command), **given)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JobOptions(WorkOptions):
+    """The same, and when one job may start: not for schedules, which say that themselves."""
+
+    at: Annotated[
+        _Text, typer.Option("--at", metavar="TIME", help="Not before: 03:00, tomorrow 9:00, RFC 3339.")
+    ] = None
+    in_: Annotated[_Text, typer.Option("--in", metavar="DURATION", help="Not before this long from now.")] = (
+        None
+    )
+    hold: Annotated[bool, typer.Option("--hold", help="Not before it is released.")] = False
+    after: Annotated[
+        _Texts,
+        typer.Option(
+            "--after",
+            metavar="SEL",
+            help="Once these jobs have completed; repeatable.",
+            autocompletion=complete_jobs,
+        ),
+    ] = None
+    after_any: Annotated[
+        _Texts,
+        typer.Option(
+            "--after-any", metavar="SEL", help="Once these have ended, however.", autocompletion=complete_jobs
+        ),
+    ] = None
+    after_failed: Annotated[
+        _Texts,
+        typer.Option(
+            "--after-failed", metavar="SEL", help="Once these have failed.", autocompletion=complete_jobs
+        ),
+    ] = None
 
 
 def _amounts(texts: Sequence[str]) -> dict[str, str]:

@@ -163,7 +163,21 @@ def _listed(store: Store, narrowed: JobFilter) -> list[Job]:
         ):
             raise NotFoundError("no such job", str(part), "see: jobctl list")
     jobs = store.jobs.list(narrowed)
+    if not jobs:
+        _check_queues(store, narrowed)
     return store.jobs.with_usual(jobs) if len(jobs) <= ON_A_TERMINAL else jobs
+
+
+def _check_queues(store: Store, narrowed: JobFilter) -> None:
+    """Nothing was found, and not for a queue that does not exist."""
+    parts = narrowed.selector.parts if narrowed.selector else ()
+    named = [str(part.text) for part in parts if part.kind is SelectorKind.QUEUE]
+    known = store.queues.names()
+    for name in [*named, *([narrowed.queue] if narrowed.queue is not None else [])]:
+        if name not in known:
+            from jobctl.actions.submissions import unknown_queue  # only on the way to an error
+
+            raise unknown_queue(name, known)
 
 
 def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilter:

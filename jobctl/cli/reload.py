@@ -10,9 +10,10 @@ from jobctl.views.text import printable
 
 
 def reload(call: Invocation) -> None:
-    """Read jobctl.yaml again: check it, apply its queues and resources, tell the supervisor its settings.
+    """Read jobctl.yaml again: check it, apply it in one step, tell the supervisor its settings.
 
-    A broken file changes nothing and every problem in it is shown. Queues that it no longer names stay as they are.
+    A broken file changes nothing and every problem in it is shown. Queues that it no longer names stay as they are;
+    jobs and schedules that it no longer names are disabled and keep their history.
     Without a supervisor the store is changed all the same.
 
     \b

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from jobctl.actions import removals as actions
+from jobctl.actions.reports import Report
 from jobctl.cli.complete import complete_jobs_ended, complete_statuses
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import statuses
@@ -102,8 +104,16 @@ def prune(
             if not _agreed(len(wanted)):
                 call.note("nothing was removed")
                 return 1
-        removed = [one for step in actions.prune(store, wanted, call.clock) for one in step]
+        report = Report(os.environ, call.clock)
+        removed: list[Removed] = []
+        report.progress(0, len(wanted), "removing ended jobs")
+        for step in actions.prune(store, wanted, call.clock):
+            removed += step
+            report.progress(min(len(removed), len(wanted)), len(wanted), "removing ended jobs")
     _report(call, removed, quiet)
+    report.result({"removed": len(removed), "statuses": actions.statuses_of(removed)})
+    if report.problem:
+        call.note(f"not reported to the job: {report.problem}")
     return 0
 
 

@@ -16,10 +16,12 @@ from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.spools import spool_standard_input, unspool
 from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
 from jobctl.actions.supervisors import supervisor_runs, wake
+from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
-from jobctl.cli.submit import check_usage, note_left_out
+from jobctl.cli.submit import check_usage, job_request, note_left_out
 from jobctl.cli.threads import start_thread
+from jobctl.configuration import read_configuration
 from jobctl.errors import InterruptedByUserError, StateConflictError, SupervisorDownError
 from jobctl.executors.logs import Dropped, LogFollower, read_head
 from jobctl.model.durations import format_duration
@@ -50,7 +52,12 @@ def run(
     ] = False,
     definition: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False),
+        typer.Argument(
+            metavar="NAME [K=V…] | -- CMD…",
+            help="What to run: a job of the catalog with its parameters, or a command.",
+            show_default=False,
+            autocompletion=complete_definition_words,
+        ),
     ] = None,
 ) -> int:
     """Submit a job, stream its output and exit with its code; without a supervisor it is run right here.
@@ -62,6 +69,7 @@ def run(
     Examples:
       jobctl run -- make test
       jobctl run --timeout 10m --attempts 3 -- ./flaky.sh
+      jobctl run report days=7
       jobctl run --json -- python -c 'print(42)' | jq .stdout
     """
     check_usage(call, options, definition)
@@ -71,18 +79,22 @@ def run(
             if options.stdin == "-":
                 spooled = spool_standard_input(store.home)
                 options = replace(options, stdin=spooled)
-            return _run(call, store, options, detach_on_interrupt)
+            return _run(call, store, options, definition, detach_on_interrupt)
         finally:
             if spooled is not None:
                 unspool(store, spooled)
 
 
-def _run(call: Invocation, store: Store, options: JobOptions, detach: bool) -> int:
+def _run(
+    call: Invocation, store: Store, options: JobOptions, definition: list[str] | None, detach: bool
+) -> int:
+    configuration = read_configuration(store.home)
     caller = caller_context(store.home.path, call.clock.now_ms())
     builder = SubmissionBuilder(
-        caller, call.settings, store.queues.names, lambda text: needed_jobs(store, text)
+        caller, call.settings_over(configuration), store.queues.names, lambda text: needed_jobs(store, text)
     )
-    submission = builder.build(replace(options, split_output=True).request(call.command))
+    request = job_request(call, replace(options, split_output=True), definition, configuration)
+    submission = builder.build(request)
     note_left_out(call, builder)
     if supervisor_runs(store.home):
         job_id, is_new = store_jobs(store, [submission], call.clock)[0]

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobctl.actions.requests import JobRequest, located, read_requests
-from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
+from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, portable, store_jobs
 from jobctl.actions.supervisors import supervisor_runs
+from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
-from jobctl.errors import BadInputError, JobctlError, NotFoundError
+from jobctl.configuration import read_configuration
+from jobctl.errors import BadInputError, JobctlError
 from jobctl.model.queues import DEFAULT_QUEUE
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId
 from jobctl.store import Store
 from jobctl.store.submissions import Stored
+
+if TYPE_CHECKING:
+    from jobctl.model.configurations import Configuration
 
 MOST_SHOWN_IN_FULL = 1000
 
@@ -29,7 +34,12 @@ def submit(
     options: JobOptions,
     definition: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False),
+        typer.Argument(
+            metavar="NAME [K=V…] | -- CMD…",
+            help="What to run: a job of the catalog with its parameters, or a command.",
+            show_default=False,
+            autocompletion=complete_definition_words,
+        ),
     ] = None,
     jsonl: Annotated[
         str | None,
@@ -39,18 +49,21 @@ def submit(
 ) -> None:
     """Store a job and print its id; it runs when a supervisor has room. Works with none running.
 
-    With --jsonl, the options are the defaults of every line; its keys are the options with underscores.
+    A word without -- names a job of jobctl.yaml; options count more than what is written there. With --jsonl, the
+    options are the defaults of every line; its keys are the options with underscores.
 
     \b
     Examples:
       jobctl submit -- python train.py --epochs 3
       jobctl submit -n backup -p 2 --in 2h --attempts 3 -- rsync -a src/ dst/
       jobctl submit --shell 'zcat big.gz | sort | uniq -c > counts'
+      jobctl submit report days=7 --priority 2
       jobctl submit --jsonl jobs.jsonl --queue gpu      with lines like {"command": ["./step", "1"]}
     """
     check_usage(call, options, definition, jsonl)
-    request = options.request(call.command)
-    builder = submission_builder(call)
+    configuration = read_configuration(call.home())
+    builder = submission_builder(call, configuration)
+    request = job_request(call, options, definition, configuration)
     jobs = [builder.build(request)] if jsonl is None else _read(jsonl, request, builder)
     with call.store(create=True) as store:
         stored = store_jobs(store, jobs, call.clock)
@@ -63,9 +76,34 @@ def submit(
         call.note(f"no supervisor for {store.home.path}; start one with: jobctl up")
 
 
-def submission_builder(call: Invocation) -> SubmissionBuilder:
-    """A builder for what this call submits. A store that does not exist yet is not made for it."""
+def job_request(
+    call: Invocation, options: JobOptions, words: Sequence[str] | None, configuration: Configuration | None
+) -> JobRequest:
+    """What the options and the command ask for, or the definition that ``words`` name, under the options.
+
+    Raises:
+        BadInputError: an option or a parameter is wrong.
+        NotFoundError: there is no such definition.
+    """
+    if not words:
+        return options.request(call.command)
+    from jobctl.actions.definitions import definition_request, named_definition, parse_given
+
     home = call.home()
+    name, *given = map(portable, words)
+    definition = named_definition(home, configuration, name, given)
+    return definition_request(definition, parse_given(given), home, options.request(None))
+
+
+def submission_builder(call: Invocation, configuration: Configuration | None = None) -> SubmissionBuilder:
+    """A builder for what this call submits. A store that does not exist yet is not made for it.
+
+    Args:
+        call: whose environment counts.
+        configuration: what the file says, where that was read already.
+    """
+    home = call.home()
+    settings = call.settings if configuration is None else call.settings_over(configuration)
 
     def queues() -> list[str]:
         if not os.path.exists(home.store):
@@ -79,7 +117,7 @@ def submission_builder(call: Invocation) -> SubmissionBuilder:
 
     caller = caller_context(home.path, call.clock.now_ms())
     exists = os.path.exists(home.store)
-    return SubmissionBuilder(caller, call.settings, queues, find if exists else None)
+    return SubmissionBuilder(caller, settings, queues, find if exists else None)
 
 
 def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
@@ -99,11 +137,10 @@ def note_duplicates(call: Invocation, jobs: Sequence[Submission], stored: Sequen
 def check_usage(
     call: Invocation, options: JobOptions, definition: Sequence[str] | None, jsonl: str | None = None
 ) -> None:
-    """What was given fits together: a command after ``--``, or lines of jobs.
+    """What was given fits together: a command after ``--``, a definition, or lines of jobs.
 
     Raises:
         BadInputError: it does not.
-        NotFoundError: words before ``--`` name a definition, and there is none of that name.
     """
     if jsonl is not None and (definition or call.command is not None):
         raise BadInputError("a command and --jsonl", hint="write the commands into the lines", code="E_USAGE")
@@ -111,8 +148,6 @@ def check_usage(
         return
     if call.command is not None or options.shell is not None:
         raise BadInputError("a word before the command", definition[0], "write it after --", "E_USAGE")
-    hint = f"a command follows --, as in: -- {' '.join(definition)}"
-    raise NotFoundError("unknown definition", definition[0], hint)
 
 
 def _read(path: str, defaults: JobRequest, builder: SubmissionBuilder) -> list[Submission]:

@@ -8,6 +8,7 @@ import queue
 import resource
 import signal
 import sys
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -17,8 +18,9 @@ from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.threads import start_thread
 from jobctl.configuration import read_configuration
-from jobctl.errors import BadInputError, UnusableError
+from jobctl.errors import BadInputError, JobctlError, UnusableError
 from jobctl.executors.registry import EXECUTORS
+from jobctl.model.configurations import Configuration
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode
@@ -84,36 +86,49 @@ def up(
     with call.store(create=True) as store:
         lifeline = Lifeline(store, call.clock, LifeKind.UP)
         # Only who has become the supervisor: a second one changes nothing.
-        if configuration is not None:
-            try:
-                apply_configuration(store, configuration, call.clock)
-            except BadInputError:
-                lifeline.end("refused")
-                raise
-        as_json = log_format == "json" or call.json
-        return _supervise(call, lifeline, settings, slots, stop_grace, until_idle, json=as_json)
+        try:
+            changes = apply_configuration(store, configuration or Configuration(), call.clock)
+        except JobctlError:
+            lifeline.end("refused")
+            raise
+        terms = _Terms(
+            settings,
+            slots,
+            stop_grace,
+            until_idle,
+            log_format == "json" or call.json,
+            tuple(map(str, changes)),
+        )
+        return _supervise(call, lifeline, terms)
 
 
-def _supervise(
-    call: Invocation,
-    lifeline: Lifeline,
-    settings: Settings,
-    slots: int | None,
-    stop_grace: float | None,
-    until_idle: bool,
-    *,
-    json: bool,
-) -> int:
-    store = lifeline.store
-    log = LogWriter(json=json)
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How this supervisor runs; ``applied`` is what the file has changed."""
+
+    settings: Settings
+    slots: int | None
+    stop_grace: float | None
+    until_idle: bool
+    json: bool
+    applied: tuple[str, ...] = ()
+
+
+def _supervise(call: Invocation, lifeline: Lifeline, terms: _Terms) -> int:
+    store, until_idle = lifeline.store, terms.until_idle
+    log = LogWriter(json=terms.json)
     stop_signals = (signal.SIGINT, signal.SIGTERM)
     wakeups = Wakeups(lifeline.wake, stop_signals=stop_signals)
     supervisor = Supervisor(
-        store, settings, call.clock, EXECUTORS["command"](), lifeline, listener=log.events
+        store, terms.settings, call.clock, EXECUTORS["command"](), lifeline, listener=log.events
     )
-    supervisor.dispatcher.default_concurrency = slots
-    supervisor.stop_grace = stop_grace
+    supervisor.dispatcher.default_concurrency = terms.slots
+    supervisor.stop_grace = terms.stop_grace
+    if until_idle and supervisor.scheduler is not None:
+        supervisor.scheduler.is_off = True
     log.remark(f"supervisor for {store.home.path}, pid {os.getpid()}; Ctrl-C drains, twice stops")
+    for change in terms.applied:
+        log.remark(change)
     try:
         supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle))
         reason = supervisor.stopping.value if supervisor.stopping is not None else "idle"

@@ -56,6 +56,16 @@ VERBS: dict[str, Verb | VerbGroup] = {
         },
         own=Verb("jobctl.cli.batch", "batch", "Run a command for each of many items.", takes_command=True),
     ),
+    "catalog": VerbGroup(
+        "The jobs that have a name before they run.",
+        {
+            "list": Verb("jobctl.cli.catalog", "list_", "Show a card for each job of the catalog."),
+            "show": Verb("jobctl.cli.catalog", "show", "Show one job of the catalog."),
+            "validate": Verb("jobctl.cli.catalog", "validate", "Check jobctl.yaml."),
+            "schema": Verb("jobctl.cli.catalog", "schema", "Print the JSON Schema of jobctl.yaml."),
+        },
+        own=Verb("jobctl.cli.catalog", "catalog", "Show the jobs that have a name before they run."),
+    ),
     "edit": Verb("jobctl.cli.edit", "edit", "Change a job that waits."),
     "remove": Verb("jobctl.cli.removals", "remove", "Remove jobs with their logs; never running ones."),
     "prune": Verb("jobctl.cli.removals", "prune", "Remove ended jobs by age, state or number."),
@@ -90,14 +100,37 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "wait": Verb("jobctl.cli.daemon_waits", "wait", "Wait until a daemon is in a state."),
         },
     ),
+    "schedule": VerbGroup(
+        "What is due when: cron, intervals, times, by hand.",
+        {
+            "add": Verb("jobctl.cli.schedule", "add", "Run a command at given times.", takes_command=True),
+            "list": Verb("jobctl.cli.schedule_reading", "list_", "List schedules, what is due next first."),
+            "show": Verb("jobctl.cli.schedule_reading", "show", "Show everything known about one schedule."),
+            "edit": Verb("jobctl.cli.schedule", "edit", "Change a schedule.", takes_command=True),
+            "remove": Verb("jobctl.cli.schedule", "remove", "Remove a schedule with its history."),
+            "enable": Verb("jobctl.cli.schedule", "enable", "Let a schedule fire again."),
+            "disable": Verb("jobctl.cli.schedule", "disable", "Keep a schedule from firing."),
+            "run": Verb("jobctl.cli.schedule", "run", "Run a schedule's job now."),
+            "history": Verb(
+                "jobctl.cli.schedule_reading", "history", "List what became of its slots, and why."
+            ),
+            "why": Verb("jobctl.cli.schedule_reading", "why", "Say why a schedule fires or does not."),
+            "next": Verb(
+                "jobctl.cli.schedule_reading", "next_", "Print when a schedule or a rule fires next."
+            ),
+        },
+    ),
     "db": VerbGroup(
         "The store: one SQLite file.",
         {
             "path": Verb("jobctl.cli.store", "path", "Print where the store is."),
             "info": Verb("jobctl.cli.store", "info", "Show version, size and settings of the store."),
+            "check": Verb("jobctl.cli.store", "check", "Examine the store; exit 1 on damage."),
+            "backup": Verb("jobctl.cli.store", "backup", "Copy the store while others use it."),
             "migrate": Verb(
                 "jobctl.cli.store", "migrate", "Create the store or bring it to the newest schema."
             ),
+            "vacuum": Verb("jobctl.cli.store", "vacuum", "Give unused room back to the file system."),
         },
     ),
     "completion": VerbGroup(

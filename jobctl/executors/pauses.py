@@ -12,13 +12,15 @@ PATIENCE_SECONDS = 1.0
 """A process in an uninterruptible wait stops when it returns from it; nothing waits longer for that."""
 
 _STOPPED = frozenset("Tt")
+_UNINTERRUPTIBLE = "D"
 
 
 class TreePause:
     """The stopping of one tree. ``advance`` it every turn until it says True; it never sleeps.
 
     The shim goes on: it waits only. A process that is being stopped may still fork, so the tree is stopped once
-    two tables in a row show no member that runs: what is stopped forks nothing.
+    two tables in a row show no member that runs: what is stopped forks nothing. Who forks by vfork(2), as dash and
+    posix_spawn do, waits uninterruptibly for his child to exec: a child that was stopped before that is let on to it.
     """
 
     def __init__(self, tree: Tree, now: float) -> None:
@@ -32,8 +34,14 @@ class TreePause:
         going = [entry for entry in found if entry.state not in _STOPPED]
         for entry in going:
             _send(entry, signals.SIGSTOP)
+        given_up = now >= self._give_up_at
+        if not given_up:
+            held_up = {entry.pid for entry in going if entry.state == _UNINTERRUPTIBLE}
+            for entry in found:
+                if entry.ppid in held_up and entry.state in _STOPPED:
+                    _send(entry, signals.SIGCONT)
         self._still = self._still + 1 if found and not going else 0
-        return self._still >= 2 or now >= self._give_up_at
+        return self._still >= 2 or given_up
 
 
 def resume(table: ProcessTable, tree: Tree) -> int:

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
     JOB_RESUME_REQUESTED = "job.resume_requested"
     JOB_LOG_CUT = "job.log_cut"
     JOB_LOG_UNCAPPED = "job.log_uncapped"
+    JOB_PROGRESS_IGNORED = "job.progress_ignored"
     JOB_PATTERN_DROPPED = "job.pattern_dropped"
     JOB_EDITED = "job.edited"
     JOB_REMOVED = "job.removed"
@@ -39,6 +40,20 @@ class EventKind(StrEnum):
     QUEUE_DRAINING = "queue.draining"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_REMOVED = "queue.removed"
+    DEFINITION_ADDED = "definition.added"
+    DEFINITION_CHANGED = "definition.changed"
+    DEFINITION_GONE = "definition.gone"
+    SCHEDULE_ADDED = "schedule.added"
+    SCHEDULE_CHANGED = "schedule.changed"
+    SCHEDULE_REMOVED = "schedule.removed"
+    SCHEDULE_ENABLED = "schedule.enabled"
+    SCHEDULE_DISABLED = "schedule.disabled"
+    SCHEDULE_FIRED = "schedule.fired"
+    SCHEDULE_SKIPPED = "schedule.skipped"
+    SCHEDULE_MISSED = "schedule.missed"
+    SCHEDULE_FAILED = "schedule.failed"
+    SCHEDULE_ENDED = "schedule.ended"
+    SCHEDULE_CAUGHT_UP = "schedule.caught_up"
     DAEMON_ADDED = "daemon.added"
     DAEMON_EDITED = "daemon.edited"
     DAEMON_REMOVED = "daemon.removed"
@@ -70,6 +85,7 @@ class EventKind(StrEnum):
     SUPERVISOR_RELOADED = "supervisor.reloaded"
     SUPERVISOR_RELOAD_REFUSED = "supervisor.reload_refused"
     SUPERVISOR_START_REFUSED = "supervisor.start_refused"
+    SUPERVISOR_CLOCK_JUMPED = "supervisor.clock_jumped"
 
 
 class Entity(StrEnum):
@@ -77,6 +93,8 @@ class Entity(StrEnum):
 
     JOB = "job"
     QUEUE = "queue"
+    DEFINITION = "definition"
+    SCHEDULE = "schedule"
     DAEMON = "daemon"
     SUPERVISOR = "supervisor"
 

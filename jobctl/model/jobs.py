@@ -71,6 +71,8 @@ class Job:
     after: tuple[Dependency, ...] = ()
     """What it needs of other jobs, met or not."""
     resources: Mapping[str, ResourceUse] = field(default_factory=dict)
+    definition: str | None = None
+    """The name of the definition it was made from."""
 
     @property
     def max_attempts(self) -> int:

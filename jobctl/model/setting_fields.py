@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from jobctl.model.fields import Choice, Duration, Factor, Field, Patterns, Size, Whole
+from jobctl.model.fields import Choice, Duration, Factor, Field, Kind, Size, Whole
 from jobctl.model.names import LEAST_URGENT, MOST_URGENT
+from jobctl.model.nested_fields import Modules, Patterns
 from jobctl.model.specs import OnCrash
 
 MOST_ATTEMPTS = 1000
@@ -11,7 +12,7 @@ MOST_SLOTS = 100_000
 
 _INTERVAL = Duration(minimum=0.01, maximum=3600)
 
-SETTINGS = {
+SETTINGS: dict[str, Field[Kind]] = {
     found.name: found
     for found in (
         Field(
@@ -43,6 +44,7 @@ SETTINGS = {
         Field("log_cap", Size(), "output kept of an attempt", "1GiB"),
         Field("pass_env", Patterns(), "names stored although they look secret; `*` and `?` match", ""),
         Field("secret_env", Patterns(), "further names that are never stored; `*` and `?` match", ""),
+        Field("modules", Modules(), "Python modules whose functions may be called", ""),
     )
 }
 """By name, in the order of ``Settings``."""

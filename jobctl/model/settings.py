@@ -32,3 +32,4 @@ class Settings:
     log_cap: int = 1 << 30
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()

@@ -71,6 +71,8 @@ class JobSpec:
     umask: int = 0o022
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: tuple[str, ...] = ()
+    supervisor_env: bool = False
+    """Whether the environment of the supervisor at start is the ground that ``env`` is laid on."""
     stdin: str | None = None
     split_output: bool = False
     keep_children: bool = False
@@ -123,3 +125,5 @@ class Submission:
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
     lock_key: str | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
+    definition: str | None = None
+    """The name of the definition it was made from."""

@@ -88,6 +88,7 @@ _HINTS = (
     ("cannot start any token", "put the text in quotes"),
     ("did not find expected key", "check the indentation of this line and the one above"),
     ("could not find expected ':'", "write key: value"),
+    ("did not find expected ',' or", "put the text in quotes, or close the bracket"),
     ("did not find expected '-' indicator", "check the indentation of this line"),
     ("unknown escape character", "use single quotes, or double the backslash"),
 )

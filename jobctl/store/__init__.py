@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from jobctl.store.batches import Batches
     from jobctl.store.blockers import Blockers
     from jobctl.store.daemons import Daemons
+    from jobctl.store.definitions import Definitions
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
     from jobctl.store.removals import Removals
+    from jobctl.store.schedules import Schedules
     from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
 
@@ -126,6 +128,13 @@ class Store:
         return Daemons(self.database, self.events)
 
     @cached_property
+    def definitions(self) -> Definitions:
+        """Named job definitions, and what became of their jobs."""
+        from jobctl.store.definitions import Definitions
+
+        return Definitions(self.database, self.events)
+
+    @cached_property
     def queues(self) -> Queues:
         """Named lanes."""
         from jobctl.store.queues import Queues
@@ -138,6 +147,13 @@ class Store:
         from jobctl.store.removals import Removals
 
         return Removals(self.database, self.events)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What is due when."""
+        from jobctl.store.schedules import Schedules
+
+        return Schedules(self.database)
 
     @cached_property
     def lives(self) -> Lives:

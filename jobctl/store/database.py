@@ -52,13 +52,26 @@ _CONNECTION_PRAGMAS = {
 class Database:
     """An open store. Not for use across a fork or in another thread."""
 
-    def __init__(self, path: str, *, timeout_seconds: float = CALLER_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        timeout_seconds: float = CALLER_TIMEOUT_SECONDS,
+        read_only: bool = False,
+        immutable: bool = False,
+    ) -> None:
+        """Open the file at ``path``; ``immutable`` vouches that nobody writes it: no files are made beside it."""
         self.path = path
         self._owner = os.getpid()
         self._depth = 0
-        flags = apsw.SQLITE_OPEN_READWRITE
+        flags = apsw.SQLITE_OPEN_READONLY if read_only or immutable else apsw.SQLITE_OPEN_READWRITE
+        if immutable:
+            from urllib.parse import quote  # only for copies
+
+            flags |= apsw.SQLITE_OPEN_URI
+            path = f"file:{quote(os.fsencode(path))}?immutable=1"
         self.peewee = APSWDatabase(path, timeout=timeout_seconds, autoconnect=False, flags=flags)
-        with translated(path):
+        with translated(self.path):
             self.peewee.connect()
             # Until it is known as ours: the last to close a foreign database would empty its WAL into it.
             self._checkpoint_on_close(False)
@@ -126,6 +139,20 @@ class Database:
         finally:
             self._depth = 0
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What fails inside changes nothing of the open transaction, which goes on; expects one."""
+        self.rows("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            # On a full disk SQLite has rolled everything back by itself: there is no savepoint any more.
+            if self.peewee.connection().in_transaction:
+                self.rows("ROLLBACK TO part")
+                self.rows("RELEASE part")
+            raise
+        self.rows("RELEASE part")
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed (20 µs)."""

@@ -32,7 +32,7 @@ _COLUMNS = (
     " j.pause_wanted, j.paused_at, j.paused_ms,"
     " (SELECT json_group_array(json_array(d.needs_id, d.condition)) FROM dependencies d WHERE d.job_id=j.id),"
     " (SELECT json_group_array(json_array(u.name, u.amount, u.indices)) FROM job_resources u WHERE u.job_id=j.id),"
-    " b.total, b.completed+b.failed+b.timeout+b.cancelled, b.failed+b.timeout"
+    " b.total, b.completed+b.failed+b.timeout+b.cancelled, b.failed+b.timeout, j.definition"
 )
 _SIDES = (
     " JOIN job_specs s ON s.job_id=j.id LEFT JOIN job_results r ON r.job_id=j.id"
@@ -249,6 +249,17 @@ class Jobs:
         )
         return [row[0] for row in rows]
 
+    def history(self, name: str, limit: int | None) -> builtins.list[Job]:
+        """The newest jobs that have this name or were made from the definition of this name."""
+        most = -1 if limit is None else limit
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS}{_JOINED} WHERE j.id IN (SELECT id FROM (SELECT id FROM jobs WHERE name=?"
+            " ORDER BY id DESC LIMIT ?) UNION SELECT id FROM (SELECT id FROM jobs WHERE definition=?"
+            " ORDER BY id DESC LIMIT ?)) ORDER BY j.id DESC LIMIT ?",
+            (name, most, name, most, most),
+        )
+        return [_job(row) for row in rows]
+
     def tags(self, prefix: str, limit: int = 50) -> builtins.list[str]:
         """Distinct tags that start with ``prefix``, for completion."""
         rows = self._database.rows(
@@ -267,15 +278,11 @@ class Jobs:
         ]
 
     def _usual_seconds(self, job: Job) -> float | None:
-        """The median of the last 20 completed jobs of this name, among the 200 before this one."""
-        rows = self._database.rows(
-            "SELECT finished_at-started_at FROM (SELECT state, started_at, finished_at FROM jobs"
-            " WHERE name=? AND id<? ORDER BY id DESC LIMIT 200) WHERE state='completed' LIMIT 20",
-            (job.name, job.id),
+        """The median of the last 20 completed jobs of this name or definition, among the 200 before this one."""
+        condition, value = (
+            ("name=?", job.name) if job.definition is None else ("definition=?", job.definition)
         )
-        found = sorted(row[0] for row in rows if row[0] is not None)
-        middle = len(found) // 2
-        return None if not found else (found[middle] + found[~middle]) / 2000
+        return usual_seconds(self._database, condition, value, job.id)
 
     def upcoming(self, limit: int) -> builtins.list[Job]:
         """Jobs that wait for their time or their next attempt, the soonest first."""
@@ -285,6 +292,18 @@ class Jobs:
             (limit,),
         )
         return [_job(row) for row in rows]
+
+
+def usual_seconds(database: Database, condition: str, value: str, before: int | None = None) -> float | None:
+    """The median of the last 20 completed among the 200 newest jobs with ``condition``; None without any."""
+    rows = database.rows(
+        "SELECT finished_at-started_at FROM (SELECT state, started_at, finished_at FROM jobs"
+        f" WHERE {condition} AND id<? ORDER BY id DESC LIMIT 200) WHERE state='completed' LIMIT 20",
+        (value, (1 << 62) if before is None else before),
+    )
+    found = sorted(row[0] for row in rows if row[0] is not None)
+    middle = len(found) // 2
+    return None if not found else (found[middle] + found[~middle]) / 2000
 
 
 def _indices(text: str | None) -> tuple[int, ...]:
@@ -323,4 +342,5 @@ def _job(row: tuple[Any, ...]) -> Job:
         progress=progress, pause_wanted=bool(row[43]), paused_at=row[44], paused_ms=row[45],
         after=tuple(Dependency(JobId(needs), Condition(how)) for needs, how in json.loads(row[46])),
         resources={name: ResourceUse(amount, _indices(given)) for name, amount, given in json.loads(row[47])},
+        definition=row[51],
     )  # fmt: skip

@@ -7,14 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import apsw
-
 from jobctl.clock import Clock
-from jobctl.errors import StoreDamagedError, UnusableError
+from jobctl.errors import UnusableError
 from jobctl.model.homes import Home
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE
-from jobctl.store.database import APPLICATION_ID, Database, check_file, check_identity, translated
-from jobctl.store.migrations import MIGRATIONS, NEWEST
+from jobctl.store.backups import write_copy
+from jobctl.store.database import APPLICATION_ID, Database, check_file, check_identity
+from jobctl.store.migrations import MIGRATIONS, NEWEST, Migration
 
 
 def bring_up_to_date(home: Home, clock: Clock) -> list[str]:
@@ -33,7 +32,8 @@ def bring_up_to_date(home: Home, clock: Clock) -> list[str]:
             elif version < NEWEST:
                 back_up(database, f"{home.backups}/jobctl-v{version}-{clock.now_ms()}.db")
             database.configure()
-            return [_apply(database, number, clock) for number in range(version, NEWEST)]
+            pending = (migration for migration in MIGRATIONS if migration.number > version)
+            return [_apply(database, migration, clock) for migration in pending]
         finally:
             database.close()
 
@@ -53,29 +53,9 @@ def locked(path: str) -> Iterator[None]:
 
 
 def back_up(database: Database, target: str) -> None:
-    """A verified copy of the store lies at ``target``; a killed backup leaves no file of that name.
-
-    Copied in one step (``pages=-1``): in steps of 200 pages a busy writer restarts it for ever
-    (notes/reliability.md section 3).
-    """
+    """A verified copy of the store lies at ``target``; a killed backup leaves no file of that name."""
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-    partial = f"{target}.partial"
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    with translated(target):
-        copy = apsw.Connection(partial)
-        try:
-            with copy.backup("main", database.peewee.connection(), "main") as backup:
-                backup.step(-1)
-            copy.execute("PRAGMA journal_mode=DELETE")
-            verdict = copy.execute("PRAGMA integrity_check").fetchall()
-        finally:
-            copy.close()
-    if verdict != [("ok",)]:
-        os.unlink(partial)
-        raise StoreDamagedError("the backup is damaged, so the store is", database.path, str(verdict[0][0]))
-    _sync(partial)
-    os.rename(partial, target)
-    _sync(os.path.dirname(target))
+    write_copy(database, target)
 
 
 def _create_file(path: str) -> None:
@@ -94,8 +74,7 @@ def _set_file_pragmas(database: Database) -> None:
         raise UnusableError(f"the file system allows no WAL (journal mode {mode})", database.path)
 
 
-def _apply(database: Database, index: int, clock: Clock) -> str:
-    migration = MIGRATIONS[index]
+def _apply(database: Database, migration: Migration, clock: Clock) -> str:
     with database.write():
         for statement in migration.statements:
             database.rows(statement)
@@ -112,11 +91,3 @@ def _apply(database: Database, index: int, clock: Clock) -> str:
         )
         database.rows(f"PRAGMA user_version = {migration.number}")
     return migration.name
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

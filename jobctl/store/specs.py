@@ -13,7 +13,7 @@ _DEFAULT = JobSpec()
 _FIELDS = (
     "shell", "cwd", "umask", "stdin", "split_output", "keep_children", "timeout_seconds", "grace_seconds", "nice",
     "max_memory_bytes", "max_log_bytes", "progress_from", "on_success", "on_failure",
-    "hook_of", "item",
+    "hook_of", "item", "supervisor_env",
 )  # fmt: skip
 
 

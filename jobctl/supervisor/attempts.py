@@ -84,7 +84,7 @@ class ActiveAttempt:
         """Its tree is being stopped."""
         self._tail = ProgressTail(directory.progress_path)
         self._output = None if claim.spec.progress_from is None else self._output_progress()
-        self._pattern_told = False
+        self._pattern_told = self._nonsense_told = False
         self._over_memory = 0
         self._cancel_requests = 0
         self._kill_started_ms = 0
@@ -166,6 +166,13 @@ class ActiveAttempt:
         before = self.progress
         self.progress = fold_all(self.progress, lines)
         return self.progress != before
+
+    def take_nonsense(self) -> int:
+        """How many lines of its progress made no sense, the first time there are any; else 0."""
+        if self._nonsense_told or not self.progress.ignored:
+            return 0
+        self._nonsense_told = True
+        return self.progress.ignored
 
     def read_output(self, *, final: bool = False) -> bool:
         """Whether its output told anything new."""

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Mapping
 
 from jobctl.errors import BadInputError, SecretsError
-from jobctl.model.environments import parse_env_file
+from jobctl.model.environments import is_reserved_name, parse_env_file
 from jobctl.model.homes import Home
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
@@ -33,6 +33,8 @@ class Environments:
             SecretsError: ``secrets.env`` is needed and unsafe, unreadable or malformed.
         """
         found = dict(self._stored(claim.environment_hash))
+        if claim.spec.supervisor_env:
+            found |= supervisor_variables()
         for name in claim.spec.secret_env:
             value = self._secret(name)
             # A name that sh cannot hold would travel in an argv, which ``ps`` shows to everybody.
@@ -59,6 +61,15 @@ class Environments:
             return value
         text = self._secrets.get(name)
         return None if text is None else _bytes(text)
+
+
+def supervisor_variables() -> dict[bytes, bytes]:
+    """What a job of a definition inherits: the environment of this process, without what jobctl sets itself."""
+    return {
+        name: value
+        for name, value in os.environb.items()
+        if not is_reserved_name(name.decode("utf-8", "surrogateescape"))
+    }
 
 
 def own_variables(home: Home, job_id: int, attempt: int) -> dict[bytes, bytes]:

@@ -31,6 +31,10 @@ JOBS_A_SLICE = 40
 EVENTS_A_SLICE = 500
 LIVES_A_SLICE = 100
 NAMES_A_SLICE = 500
+FIRES_A_SLICE = 500
+SCHEDULES_A_SLICE = 50
+FIRES_KEPT = 1000
+"""Of one schedule, however young: one that fires every second must not fill the store."""
 PAGES_A_SLICE = 64
 SPARE_PAGES = 1024
 """Free pages that stay in the file for what comes next: 4 MiB."""
@@ -85,6 +89,7 @@ class Pruner:
         yield from self._orphans()
         yield from self._old_events(before)
         yield from self._old_lives(before)
+        yield from self._old_fires(before)
         yield from self._free_pages()
 
     def _old_jobs(self, before: int) -> Iterator[None]:
@@ -160,6 +165,27 @@ class Pruner:
         while last >= 0:
             found = self._write(partial(self._store.removals.remove_lives, last, before, LIVES_A_SLICE))
             last = last if found is None else found
+            yield
+
+    def _old_fires(self, before: int) -> Iterator[None]:
+        """What became of slots long ago; the cursors of the schedules stay, so none comes again."""
+        gone: int | None = FIRES_A_SLICE
+        while gone is None or gone == FIRES_A_SLICE:
+            gone = self._write(lambda: self._store.schedules.prune(before, FIRES_A_SLICE))
+            yield
+        last = 0
+        while page := self._store.schedules.behind(last, SCHEDULES_A_SLICE):
+            for schedule_id in page:
+                yield from self._surplus_fires(schedule_id)
+            last = page[-1]
+            yield
+
+    def _surplus_fires(self, schedule_id: int) -> Iterator[None]:
+        schedules = self._store.schedules
+        upto = schedules.surplus(schedule_id, FIRES_KEPT)
+        gone: int | None = 0 if upto is None else FIRES_A_SLICE
+        while upto is not None and (gone is None or gone == FIRES_A_SLICE):
+            gone = self._write(partial(schedules.trim, schedule_id, upto, FIRES_A_SLICE))
             yield
 
     def _free_pages(self) -> Iterator[None]:

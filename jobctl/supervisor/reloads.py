@@ -8,7 +8,8 @@ from collections.abc import Callable
 from jobctl.actions.configurations import RELOAD_MARK, Change, apply_configuration
 from jobctl.clock import Clock
 from jobctl.configuration import read_configuration
-from jobctl.errors import BadInputError, StoreBusyError, StoreFullError, UnusableError
+from jobctl.errors import BadInputError, NotFoundError, StoreBusyError, StoreFullError, UnusableError
+from jobctl.model.configurations import Configuration
 from jobctl.model.events import Entity, EventKind
 from jobctl.settings import Settings, settings_of
 from jobctl.store import Store
@@ -46,22 +47,19 @@ class Reloads:
             return None
         try:
             configuration = read_configuration(self._store.home)
-            base = Settings() if configuration is None else configuration.over(Settings())
-            settings = settings_of(self._environment(), base)
+            if configuration is None:  # a file that is gone says nothing: its jobs and schedules are disabled
+                configuration = Configuration()
+            settings = settings_of(self._environment(), configuration.over(Settings()))
         except (BadInputError, UnusableError) as error:
             self._refuse(str(error))
             return None
         try:
             with self._store.write():
-                changes = (
-                    []
-                    if configuration is None
-                    else apply_configuration(self._store, configuration, self._clock)
-                )
+                changes = apply_configuration(self._store, configuration, self._clock)
                 self._tell(EventKind.SUPERVISOR_RELOADED, _told(changes))
         except (StoreBusyError, StoreFullError):
             return None  # the next turn tries again
-        except BadInputError as error:
+        except (BadInputError, NotFoundError) as error:  # what a job or a schedule names is not there
             self._refuse(str(error))
             return None
         self.wanted = False

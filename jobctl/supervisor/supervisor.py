@@ -35,6 +35,7 @@ from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.pruner import Pruner
 from jobctl.supervisor.recovery import Recovery
 from jobctl.supervisor.reloads import Reloads
+from jobctl.supervisor.scheduler import Scheduler
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
 
@@ -115,6 +116,10 @@ class Supervisor:
             self.watcher.stranger_ended = self.daemons.reaped
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
         self.pruner = Pruner(store, clock, settings)
+        self.scheduler = (
+            Scheduler(store, lifeline.id, clock, settings) if lifeline.kind is LifeKind.UP else None
+        )
+        """A private life has none."""
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
         self._failures = 0
@@ -144,6 +149,7 @@ class Supervisor:
     def turn(self) -> None:
         """One turn; returns without sleeping."""
         self._hear()
+        self._watch_clocks()
         self._reload()
         self.watcher.reap()
         self._keep_daemons()
@@ -218,6 +224,9 @@ class Supervisor:
             waits.append(0.1)
         if self._reloads.wanted:
             waits.append(BUSY_SECONDS)
+        if self.scheduler is not None and self.stopping is None and not self._busy:
+            due = self.scheduler.pause_seconds()
+            waits += [] if due is None else [due]
         if self.lifeline.kind is LifeKind.UP and self.stopping is None:
             waits.append(self.pruner.pause_seconds())
         return max(0.0, min(waits))
@@ -259,7 +268,14 @@ class Supervisor:
         self._settings = settings
         self.watcher.use(settings.progress_interval, settings.log_cap)
         self.pruner.use(settings)
+        if self.scheduler is not None:
+            self.scheduler.use(settings)
         self._dirty = True
+
+    def _watch_clocks(self) -> None:
+        """A jump of the wall clock is known before anything is decided by it."""
+        if self.scheduler is not None:
+            self.scheduler.watch_clocks()
 
     def _prune(self) -> None:
         """A slice of what is past its retention is gone; a private life removes nothing."""
@@ -333,9 +349,10 @@ class Supervisor:
                 self._record(now)
                 if self.daemons is not None:
                     self.daemons.record(now)
+                wish = self.store.lives.stop_requested(self.lifeline.id)
+                self._fire(now, wish)
                 requests = self.store.transitions.cancel_requests(self.lifeline.id)
                 pauses = self.store.transitions.pause_requests(self.lifeline.id)
-                wish = self.store.lives.stop_requested(self.lifeline.id)
                 claims, more = self._claim(now, wish)
         except (StoreBusyError, StoreFullError) as error:
             self.trouble = str(error) if isinstance(error, StoreFullError) else None
@@ -371,6 +388,8 @@ class Supervisor:
             or self._more
             or (self.daemons is not None and self.daemons.is_due)
         ):
+            return True
+        if self.scheduler is not None and self.stopping is None and self.scheduler.wants_turn():
             return True
         if self._resume_claims_at is not None and self._clock.monotonic() >= self._resume_claims_at:
             self._resume_claims_at = None
@@ -421,6 +440,15 @@ class Supervisor:
             if self.stopping is StopMode.NOW:
                 self.store.lives.set_stopping_jobs(life)
 
+    def _fire(self, now: int, wish: StopMode | None) -> None:
+        """Due schedules have become jobs; none while it stops: the next supervisor counts them as missed."""
+        if self.scheduler is None:
+            return
+        self.scheduler.watch_clocks()  # the machine may have slept since the turn began
+        self.scheduler.tell_jumps(now)
+        if self.stopping is None and wish is None:
+            self.scheduler.fire(now)
+
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
             return [], False
@@ -432,6 +460,8 @@ class Supervisor:
 
     def _forget_recorded(self) -> None:
         self.failed_jobs += self._failures
+        if self.scheduler is not None:
+            self.scheduler.committed()
         for end in self._ends:
             self.watcher.forget(end.claim.job_id)
         if self._ends and self.lifeline.kind is LifeKind.RUN:

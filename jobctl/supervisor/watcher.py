@@ -243,11 +243,17 @@ class Watcher:
         if now < self._progress_at:
             return
         self._progress_at = now + self._progress_seconds
-        for job_id, attempt in self.active.items():
-            if not attempt.concluded and attempt.read_progress():
-                self.progressed.add(job_id)
+        for attempt in self.active.values():
+            if not attempt.concluded:
+                self._read_reported(attempt)
         if not self._outputs:
             self._outputs = [job_id for job_id, attempt in self.active.items() if attempt.reads_output]
+
+    def _read_reported(self, attempt: ActiveAttempt, *, final: bool = False) -> None:
+        if attempt.read_progress(final=final):
+            self.progressed.add(attempt.claim.job_id)
+        if lines := attempt.take_nonsense():
+            self._note(EventKind.JOB_PROGRESS_IGNORED, attempt, lines=lines)
 
     def read_outputs(self) -> None:
         """What the output of jobs with a pattern tells of their progress is known, as far as the time allows."""
@@ -378,8 +384,7 @@ class Watcher:
         result, problem = attempt.directory.read_result()
         if problem is not None and end.error is None:
             end = replace(end, error=problem)
-        if attempt.read_progress(final=True):
-            self.progressed.add(attempt.claim.job_id)
+        self._read_reported(attempt, final=True)
         self._read_output(attempt, final=True)
         self._cap_log(attempt)
         self._concluded.append(Conclusion(attempt, end, result))

@@ -9,9 +9,10 @@ from jobctl.model.daemons import Daemon
 from jobctl.model.jobs import Job
 from jobctl.model.lives import Life
 from jobctl.model.queues import Queue
+from jobctl.model.schedule_records import Schedule
 from jobctl.model.states import JobStatus
 from jobctl.views.daemons import overview_json, overview_line
-from jobctl.views.instants import instant_json, length, seconds_between
+from jobctl.views.instants import ago, instant_json, length, seconds_between
 from jobctl.views.jobs import SYMBOLS, duration_of, eta_of, progress_text
 from jobctl.views.queues import queue_json
 from jobctl.views.text import printable
@@ -27,6 +28,7 @@ class Status:
     queues: Sequence[Queue]
     running: Sequence[Job]
     upcoming: Sequence[Job]
+    schedules: Sequence[Schedule] = ()
     daemons: Sequence[Daemon] = ()
 
 
@@ -51,16 +53,7 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
         "counts": dict(status.counts),
         "queues": [queue_json(queue) for queue in status.queues],
         "daemons": overview_json(status.daemons),
-        "next": [
-            {
-                "kind": "job",
-                "id": job.id,
-                "name": job.name,
-                "reason": job.reason,
-                "at": instant_json(job.eligible_at),
-            }
-            for job in status.upcoming
-        ],
+        "next": next_json(status),
         "running": [
             {
                 "id": job.id,
@@ -74,6 +67,20 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
             for job in status.running
         ],
     }
+
+
+def next_json(status: Status) -> list[dict[str, object]]:
+    """Jobs and schedules whose time comes, the soonest first."""
+    jobs: list[tuple[int, dict[str, object]]] = [
+        (job.eligible_at or 0, {"kind": "job", "id": job.id, "name": job.name, "reason": job.reason})
+        for job in status.upcoming
+    ]
+    schedules: list[tuple[int, dict[str, object]]] = [
+        (one.next_at or 0, {"kind": "schedule", "id": None, "name": one.name, "reason": one.text.kind})
+        for one in status.schedules
+    ]
+    soonest = sorted([*jobs, *schedules], key=lambda entry: entry[0])
+    return [{**entry, "at": instant_json(at)} for at, entry in soonest]
 
 
 def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
@@ -97,11 +104,14 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
             progress_text(job),
         ]
         lines.append(f"running     {', '.join(part for part in parts if part)}")
-    for job in status.upcoming:
-        why = "next attempt " if job.reason == "retry" else ""
-        left = length(seconds_between(now_ms, job.eligible_at))
-        lines.append(f"next        {job.id} {printable(job.name)}, {why}in {left}")
+    soonest = [(job.eligible_at or 0, _job_text(job)) for job in status.upcoming]
+    soonest += [(one.next_at or 0, f"schedule {printable(one.name)},") for one in status.schedules]
+    lines += [f"next        {text} {ago(at, now_ms)}" for at, text in sorted(soonest)]
     return lines
+
+
+def _job_text(job: Job) -> str:
+    return f"{job.id} {printable(job.name)}," + (" next attempt" if job.reason == "retry" else "")
 
 
 def _queue_text(queue: Queue) -> str:

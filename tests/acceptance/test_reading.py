@@ -84,7 +84,7 @@ def test_list_narrows_by_every_flag(history: History) -> None:
     assert names("--queue", "default", "--limit", "2") == ["good", "child"]
     assert names("--sort", "priority")[0] == "child"
     assert names("--since", "1h") == names("--until", "now", "--all") == ["good", "child", "old"]
-    assert names("--until", "1h") == names("--queue", "none") == []
+    assert names("--until", "1h") == names("--name", "none") == []
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,14 @@ def test_a_bad_flag_of_list_exits_2_with_one_line(tmp_path: Path, flags: list[st
 def test_list_of_an_id_that_is_not_there_exits_3(history: History) -> None:
     ended = run_cli("list", "7", "--json", home=history.home.path)
     assert (ended.code, ended.document["error"]["code"]) == (3, "E_NOT_FOUND")
+
+
+def test_a_list_for_a_queue_that_is_not_there_exits_3(history: History) -> None:
+    for words in (["--queue", "bogus"], ["queue:bogus"]):
+        ended = run_cli("list", *words, home=history.home.path)
+        assert (ended.code, ended.out) == (3, "")
+        assert "no such queue: 'bogus'" in ended.err
+    assert run_cli("list", "--queue", "default", "--name", "none", home=history.home.path).code == 0
 
 
 def test_a_terminal_gets_the_50_newest_and_a_pipe_all(history: History) -> None:

@@ -17,6 +17,7 @@ NAMES = (
     "batch_noops",
     "parallel_submitters",
     "spools",
+    "next_fires",
     "idle",
 )
 

@@ -1,4 +1,4 @@
-"""CPU and memory of an idle supervisor over 30 s. Budget: ≤ 0.5 % of a core, ≤ 45 MB."""
+"""CPU, memory and wake-ups of an idle supervisor, without and with schedules. Budget: ≤ 0.5 % of a core, ≤ 45 MB."""
 
 from __future__ import annotations
 
@@ -8,32 +8,50 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench.support import figure, headline, number_argument, supervisor, throwaway_home
+from jobctl.actions.schedules import add_schedule
+from jobctl.clock import SystemClock
+from jobctl.model.homes import Home
+from tests.bench.support import figure, headline, number_argument, store_of, supervisor, throwaway_home
 from tests.support.cli import cli_environment
+from tests.support.schedules import caller, request
 
 SETTLE_SECONDS = 3.0
+SCHEDULES = 100
 
 
 def main() -> None:
     """Print the figures."""
     seconds = number_argument(30)
     headline(f"idle supervisor over {seconds} s")
-    with throwaway_home() as home, supervisor(home) as process:
-        time.sleep(SETTLE_SECONDS)
-        began, cpu, switches = (
-            time.monotonic(),
-            _cpu_seconds(process.pid),
-            _field(process.pid, "voluntary_ctxt_switches"),
-        )
-        time.sleep(seconds)
-        elapsed = time.monotonic() - began
-        used = _cpu_seconds(process.pid) - cpu
-        woken = _field(process.pid, "voluntary_ctxt_switches") - switches
-        memory = _field(process.pid, "VmRSS") * 1024
-    figure("CPU", f"{used / elapsed:.2%} of a core (budget 0.50%), {woken / elapsed:.1f} wake-ups a second")
+    for schedules in (0, SCHEDULES):
+        with throwaway_home() as home:
+            _add(home, schedules)
+            with supervisor(home) as process:
+                _measure(process, seconds, f"with {schedules} schedules, none due" if schedules else "")
     floor = _imports_memory()
-    figure("memory", f"{memory / 1e6:.0f} MB RSS (budget 45 MB)")
-    figure("floor: python with typer, peewee and apsw", f"{floor / 1e6:.0f} MB; ratio {memory / floor:.2f} ×")
+    figure("floor: python with typer, peewee and apsw", f"{floor / 1e6:.0f} MB")
+
+
+def _add(home: Home, count: int) -> None:
+    with store_of(home) as store:
+        clock = SystemClock()
+        for number in range(count):
+            asked = request(cron=f"{number % 60} 3 1 1 *")
+            add_schedule(store, f"s{number}", asked, caller(store, clock), clock, disabled=False)
+
+
+def _measure(process: subprocess.Popen[bytes], seconds: int, what: str) -> None:
+    time.sleep(SETTLE_SECONDS)
+    began, cpu = time.monotonic(), _cpu_seconds(process.pid)
+    switches = _field(process.pid, "voluntary_ctxt_switches")
+    time.sleep(seconds)
+    elapsed = time.monotonic() - began
+    used = _cpu_seconds(process.pid) - cpu
+    woken = _field(process.pid, "voluntary_ctxt_switches") - switches
+    memory = _field(process.pid, "VmRSS") * 1024
+    minute = f"{60 * woken / elapsed:.0f} wake-ups a minute"
+    figure(f"CPU {what}".strip(), f"{used / elapsed:.2%} of a core (budget 0.50%), {minute}")
+    figure(f"memory {what}".strip(), f"{memory / 1e6:.0f} MB RSS (budget 45 MB)")
 
 
 def _cpu_seconds(pid: int) -> float:

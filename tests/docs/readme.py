@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -55,12 +56,16 @@ def marked(kind: str) -> dict[str, str]:
 
 
 def commands(block: Block) -> list[Command]:
-    """The ``$ `` lines of a block; ``# exit N`` at the end of one says its exit code."""
+    """The ``$ `` lines of a block, with their here-documents; ``# exit N`` at the end of one says its exit code."""
     found = []
-    for line in block.text.splitlines():
+    lines = iter(block.text.splitlines())
+    for line in lines:
         if line.startswith("$ "):
             expected = _EXIT.search(line)
-            found.append(Command(_EXIT.sub("", line[2:]), int(expected[1]) if expected else 0))
+            text = _EXIT.sub("", line[2:])
+            if text.endswith("<<'END'"):
+                text = "\n".join([text, *takewhile(lambda below: below != "END", lines), "END"])
+            found.append(Command(text, int(expected[1]) if expected else 0))
     return found
 
 

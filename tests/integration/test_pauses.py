@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -90,6 +91,29 @@ def test_a_tree_that_forks_all_the_time_is_stopped_as_well(stage: Stage) -> None
     stage.turn_until(supervisor, (stage.root / "ticks").exists)
     ask(stage, pause, job_id)
     stage.turn_until(supervisor, lambda: stage.job(job_id).paused_at is not None)
+    assert states(supervisor, job_id) == {"T"}
+
+
+def test_a_tree_stopped_between_vfork_and_exec_comes_to_a_stand(stage: Stage) -> None:
+    """The parent waits uninterruptibly until the child has opened the FIFO: were it left stopped, for ever."""
+    supervisor = stage.supervise()
+    os.mkfifo(stage.root / "fifo")
+    spawn = (
+        "import os; open('ready', 'w').close(); pid = os.posix_spawn('/bin/sleep', ['sleep', '1000'], os.environ,"
+        " file_actions=[(os.POSIX_SPAWN_OPEN, 5, 'fifo', os.O_RDONLY, 0)]); os.waitpid(pid, 0)"
+    )
+    job_id = stage.submit(sys.executable, "-c", spawn)
+    stage.start(supervisor, job_id)
+    stage.turn_until(supervisor, (stage.root / "ready").exists)
+    stage.turn_until(supervisor, lambda: "D" in states(supervisor, job_id))
+    ask(stage, pause, job_id)
+    stage.turn_until(supervisor, lambda: "T" in states(supervisor, job_id))
+    assert stage.job(job_id).paused_at is None
+    fifo = os.open(stage.root / "fifo", os.O_RDWR)
+    try:
+        stage.turn_until(supervisor, lambda: stage.job(job_id).paused_at is not None)
+    finally:
+        os.close(fifo)
     assert states(supervisor, job_id) == {"T"}
 
 

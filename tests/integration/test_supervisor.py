@@ -235,6 +235,14 @@ def test_a_retry_by_hand_grants_a_fresh_budget_and_goes_on_counting(stage: Stage
     assert starts_and_ends(stage.events(job_id)) == dict.fromkeys((1, 2, 3, 4), (1, 1))
 
 
+def test_progress_without_sense_is_told_in_one_event_and_changes_nothing(stage: Stage) -> None:
+    job_id = stage.shell(r"printf '10\n200\n{\"percent\": NaN}\n' >>$JOBCTL_PROGRESS")
+    job = stage.turn_until_status(stage.supervise(), job_id, COMPLETED)
+    assert job.progress.percent == 10
+    told = [event.data for event in stage.events(job_id) if event.kind == "job.progress_ignored"]
+    assert told == [{"attempt": 1, "lines": 2}]
+
+
 def test_result_and_progress_are_stored(stage: Stage) -> None:
     job_id = stage.shell(
         """echo '{"rows": 3}' >"$JOBCTL_RESULT"; printf '1/4 one\\n3/4 three' >>"$JOBCTL_PROGRESS";"""

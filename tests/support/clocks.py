@@ -24,3 +24,7 @@ class ManualClock:
         """``seconds`` have passed on both clocks."""
         self._now_ms += round(seconds * 1000)
         self._monotonic += seconds
+
+    def step(self, seconds: float) -> None:
+        """The wall was set by ``seconds``, forward or back, or the machine slept: no monotonic time has passed."""
+        self._now_ms += round(seconds * 1000)

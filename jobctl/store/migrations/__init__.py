@@ -10,6 +10,8 @@ from jobctl.store.migrations import (
     m0003_batches,
     m0004_pauses,
     m0005_retention,
+    m0006_definitions,
+    m0007_schedules,
     m0008_daemons,
 )
 
@@ -29,7 +31,9 @@ MIGRATIONS = (
     Migration(3, "batches", m0003_batches.STATEMENTS),
     Migration(4, "pauses", m0004_pauses.STATEMENTS),
     Migration(5, "retention", m0005_retention.STATEMENTS),
-    Migration(6, "daemons", m0008_daemons.STATEMENTS),
+    Migration(6, "definitions", m0006_definitions.STATEMENTS),
+    Migration(7, "schedules", m0007_schedules.STATEMENTS),
+    Migration(8, "daemons", m0008_daemons.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

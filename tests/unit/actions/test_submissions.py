@@ -109,6 +109,7 @@ def test_a_shell_line_is_named_after_its_first_word(tmp_path: Path) -> None:
         ({"stdin": "."}, "is a directory"),
         ({"stdin": "-"}, "only run reads standard input"),
         ({"env": {"API_TOKEN": "s3cret"}}, "secret values are not stored"),
+        ({"env": {"JOBCTL_JOB_ID": "7"}}, "this variable is jobctl's own"),
         ({"secret_env": ("TOKEN=s3cret",)}, "takes a name alone"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from jobctl.errors import BadFileError
 from jobctl.model.configurations import (
-    QUEUE_FIELDS,
+    QUEUE,
     SECTIONS,
     Configuration,
     configuration_schema,
@@ -37,6 +37,7 @@ settings:
   log_cap: 10M
   pass_env: [MAIN_KEY, PUBLIC_*]
   secret_env: [DB_URL]
+  modules: [catalog, reports.nightly]
 queues:
   gpu: {concurrency: 1, rate: 10/min, paused: true}
   mail: {rate: none}
@@ -44,8 +45,10 @@ queues:
 resources:
   gpu: 2
   licence: 0
+jobs:
+schedules:
 daemons:
-  web: {run: [./web]}
+  web: {command: [./web]}
 """
 
 
@@ -66,6 +69,7 @@ def test_every_key_is_read() -> None:
         default_retry_delay=1.5, default_backoff=1.5, default_max_delay=7200.0, default_on_crash=OnCrash.FAIL,
         concurrency=7, progress_interval=0.5, idle_interval=2.0, cleanup_interval=600.0, retention_age=604_800.0,
         retention_jobs=500, log_cap=10 << 20, pass_env=("MAIN_KEY", "PUBLIC_*"), secret_env=("DB_URL",),
+        modules=("catalog", "reports.nightly"),
     )  # fmt: skip
     gpu, mail, plain = found.queues
     assert (gpu.name, gpu.concurrency, gpu.rate, gpu.paused) == ("gpu", 1, Rate(10, 60.0), True)
@@ -75,7 +79,7 @@ def test_every_key_is_read() -> None:
 
 def test_the_example_above_names_every_key_of_the_tables() -> None:
     assert all(f"  {name}:" in EVERYTHING for name in SETTINGS)
-    assert all(f"{name}:" in EVERYTHING for name in (*SECTIONS, *QUEUE_FIELDS))
+    assert all(f"{name}:" in EVERYTHING for name in (*SECTIONS, *QUEUE.fields))
 
 
 def test_the_table_of_settings_has_the_fields_and_the_defaults_of_the_settings() -> None:
@@ -122,7 +126,7 @@ def test_what_the_file_leaves_out_keeps_its_value() -> None:
         ("resources: {2x: 1}", "bad resource name"),
         ("resources: {HOME: 1}", "this name is jobctl's own"),
         ("resources: {default-timeout: 1}", "this name is jobctl's own"),
-        ("jobs: {a: {run: x}}", "a later version of jobctl reads this section"),
+        ("settings: {modules: [os.path, a-b]}", "bad name in modules"),
         ("workflows: []", "a later version of jobctl reads this section"),
         ("[a]", "the file must hold sections such as queues:"),
         ("settings: {<<: {}}", "unknown setting"),
@@ -178,6 +182,6 @@ def test_the_schema_covers_every_key_and_allows_no_other() -> None:
     schema = configuration_schema()
     assert set(schema["properties"]) == set(SECTIONS)
     assert set(schema["properties"]["settings"]["properties"]) == set(SETTINGS)
-    assert set(schema["properties"]["queues"]["additionalProperties"]["properties"]) == set(QUEUE_FIELDS)
+    assert set(schema["properties"]["queues"]["additionalProperties"]["properties"]) == set(QUEUE.fields)
     assert schema["additionalProperties"] is False
     assert all(part["description"] for part in schema["properties"]["settings"]["properties"].values())

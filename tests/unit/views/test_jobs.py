@@ -39,6 +39,7 @@ KEYS = [
     "workflow_id",
     "step",
     "submitted_by",
+    "definition",
     "after",
     "unique",
     "lock",

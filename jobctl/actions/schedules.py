@@ -1,0 +1,358 @@
+"""What a caller may ask for about schedules: add, edit, remove, enable, disable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jobctl.actions.definitions import named_definition, overlaid
+from jobctl.actions.requests import FIELDS, JobRequest, request_document, request_of
+from jobctl.actions.schedule_runs import one_schedule, templated_job
+from jobctl.actions.schedule_states import start_afresh
+from jobctl.actions.submissions import CallerContext, check_submissions
+from jobctl.actions.supervisors import wake
+from jobctl.actions.zones import machine_zone
+from jobctl.clock import Clock, Milliseconds, to_datetime
+from jobctl.errors import BadInputError, StateConflictError
+from jobctl.model.builtin_definitions import BUILTIN
+from jobctl.model.configurations import Configuration
+from jobctl.model.definitions import Definition
+from jobctl.model.documents import Json
+from jobctl.model.events import Entity, EventKind
+from jobctl.model.instants import parse_instant, require_future
+from jobctl.model.names import check_name
+from jobctl.model.parameters import bind
+from jobctl.model.schedule_records import Schedule, ScheduleText, Source
+from jobctl.model.schedule_rules import RuleKind, rule_from_document
+from jobctl.model.schedule_texts import RULE_KEYS, Given, Moment, parse_schedule
+from jobctl.model.schedules import SchedulePolicy, ScheduleTerms
+from jobctl.model.zones import find_zone
+from jobctl.settings import Settings
+from jobctl.store import Store
+
+GONE = "gone from the file"
+"""Why a schedule is disabled that ``jobctl.yaml`` no longer names."""
+_POLICY_KEYS = {
+    "missed": "missed", "missed_grace": "missed_grace_seconds", "overlap": "overlap",
+    "jitter": "jitter_seconds", "start": "start_at", "end": "end_at",
+}  # fmt: skip
+_RULE_PARTS = ("after_finish", "once_per_boot")
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRequest:
+    """What a caller asks for, as written; None and empty: not said.
+
+    ``times`` has the keys of ``model.schedule_texts.parse_schedule``.
+    """
+
+    times: Mapping[str, Given]
+    job: JobRequest = field(default_factory=JobRequest)
+    definition: str | None = None
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    """Options that go back to their defaults."""
+
+    @property
+    def says_work(self) -> bool:
+        """Whether it names a command or a definition."""
+        return self.definition is not None or self.job.command is not None or self.job.shell is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCaller:
+    """Who asks: where they stand, and what holds there."""
+
+    context: CallerContext
+    settings: Settings
+    configuration: Configuration | None = None
+
+
+def moment(now: Milliseconds) -> Moment:
+    """Here and now."""
+    return Moment(to_datetime(now), machine_zone())
+
+
+def add_schedule(
+    store: Store, name: str, request: ScheduleRequest, caller: ScheduleCaller, clock: Clock, *, disabled: bool
+) -> tuple[Schedule, ScheduleTerms]:
+    """The schedule exists, owing nothing for the time before; returns it and how its texts were understood.
+
+    Raises:
+        BadInputError: something is wrong with it, or it would never fire.
+        NotFoundError: there is no such queue or definition.
+        StateConflictError: it exists already.
+    """
+    check_name(name, "schedule name")
+    now = clock.now_ms()
+    terms = parse_schedule(request.times, moment(now))
+    template = _template(request, caller, store, {})
+    with store.write():
+        if store.schedules.get(name) is not None:
+            hint = f"change it with: jobctl schedule edit {name}"
+            raise StateConflictError("the schedule exists", name, hint, "E_EXISTS")
+        _check_template(store, template, caller.settings, now, name)
+        text = schedule_text(terms, template, request.times)
+        schedule_id = store.schedules.add(name, text, Source.COMMAND_LINE, now)
+        store.events.add(now, EventKind.SCHEDULE_ADDED, Entity.SCHEDULE, name, _told(text))
+        if disabled:
+            store.schedules.disable(schedule_id, None, None, now)
+        start_afresh(store, schedule_id, now)
+        found = one_schedule(store, name)
+    wake(store.home)
+    return found, terms
+
+
+def edit_schedule(
+    store: Store, name: str, request: ScheduleRequest, caller: ScheduleCaller, clock: Clock
+) -> tuple[Schedule, ScheduleTerms]:
+    """The schedule is as asked for, what was not said as before; it owes nothing for the time up to now.
+
+    Raises:
+        BadInputError: nothing to change, or something is wrong with it.
+        NotFoundError: no such schedule, queue or definition.
+        StateConflictError: it is written in ``jobctl.yaml``.
+    """
+    now = clock.now_ms()
+    with store.write():
+        schedule = one_schedule(store, name)
+        _check_own(schedule, "edit")
+        terms = _edited_terms(schedule.text, request, moment(now))
+        template = _edited_template(schedule, request, caller, store)
+        says_rule = any(request.times.get(key) for key in RULE_KEYS)
+        before = None if says_rule else schedule.text.expression
+        text = schedule_text(terms, template, request.times, before)
+        if text == schedule.text and not request.says_work and not request.unset:
+            raise BadInputError("nothing to change", hint="give one of the options", code="E_USAGE")
+        _check_template(store, template, caller.settings, now, name)
+        store.schedules.change(schedule.id, text, schedule.source, now)
+        store.events.add(now, EventKind.SCHEDULE_CHANGED, Entity.SCHEDULE, name, _told(text))
+        start_afresh(store, schedule.id, now)
+        found = one_schedule(store, name)
+    wake(store.home)
+    return found, terms
+
+
+def remove_schedule(store: Store, name: str, clock: Clock) -> None:
+    """The schedule is gone with its history; its jobs stay, and what runs goes on.
+
+    Raises:
+        NotFoundError: no such schedule.
+        StateConflictError: ``jobctl.yaml`` names it.
+    """
+    with store.write():
+        schedule = one_schedule(store, name)
+        _check_own(schedule, "remove")
+        store.schedules.remove(schedule.id)
+        store.events.add(clock.now_ms(), EventKind.SCHEDULE_REMOVED, Entity.SCHEDULE, name)
+    wake(store.home)
+
+
+def enable_schedule(store: Store, name: str, clock: Clock) -> Schedule:
+    """The schedule fires again from now on; enabling an enabled one changes nothing.
+
+    Raises:
+        NotFoundError: no such schedule.
+        StateConflictError: the file that it was written in no longer names it.
+    """
+    with store.write():
+        schedule, now = one_schedule(store, name), clock.now_ms()
+        if schedule.enabled:
+            return schedule
+        if schedule.disabled_reason == GONE:
+            raise StateConflictError(
+                "the schedule is gone from the file", name, "name it again in jobctl.yaml"
+            )
+        store.schedules.enable(schedule.id, now)
+        store.events.add(now, EventKind.SCHEDULE_ENABLED, Entity.SCHEDULE, name)
+        start_afresh(store, schedule.id, now)
+        found = one_schedule(store, name)
+    wake(store.home)
+    return found
+
+
+def disable_schedule(store: Store, name: str, until: str | None, clock: Clock) -> Schedule:
+    """The schedule does not fire, for good or until an instant; what runs goes on, what waits is skipped.
+
+    Raises:
+        BadInputError: no such time, or it has passed.
+        NotFoundError: no such schedule.
+    """
+    with store.write():
+        schedule, now = one_schedule(store, name), clock.now_ms()
+        instant = None if until is None else _until(schedule, until, now)
+        reason = schedule.disabled_reason if schedule.disabled_reason == GONE else None
+        store.schedules.disable(schedule.id, instant, reason, now)
+        data = {} if instant is None else {"until": to_datetime(instant).isoformat()}
+        store.events.add(now, EventKind.SCHEDULE_DISABLED, Entity.SCHEDULE, name, data)
+        found = one_schedule(store, name)
+    wake(store.home)
+    return found
+
+
+def _until(schedule: Schedule, text: str, now: Milliseconds) -> Milliseconds:
+    present = to_datetime(now)
+    found = parse_instant(text, present, "time", find_zone(schedule.text.timezone))
+    return round(require_future(found, present, given=text).timestamp() * 1000)
+
+
+def _check_own(schedule: Schedule, verb: str) -> None:
+    if schedule.source is Source.FILE and schedule.disabled_reason != GONE:
+        hint = "change the file, then: jobctl reload; or: jobctl schedule disable"
+        raise StateConflictError(f"cannot {verb} a schedule of jobctl.yaml", schedule.name, hint)
+
+
+def schedule_text(
+    terms: ScheduleTerms, template: Mapping[str, Any], times: Mapping[str, Given], before: str | None = None
+) -> ScheduleText:
+    """The stored form of what was understood, and of what it is to run.
+
+    The expression is what was written in ``times``; what it was ``before`` if its rule was not.
+    """
+    job = template.get("job", {})
+    return ScheduleText(
+        kind=terms.rule.kind.value,
+        expression=_expression(terms, times) if before is None else before,
+        rule=terms.rule.document(),
+        timezone=terms.zone.key,
+        template=template,
+        policy=terms.policy,
+        type=job.get("type"),
+        user=job.get("user"),
+    )
+
+
+def _expression(terms: ScheduleTerms, times: Mapping[str, Given]) -> str:
+    """As it was written, where that means the same later: ``90s``, not ``1m30s``."""
+    kind = terms.rule.kind
+    written = times.get("every" if kind is RuleKind.AFTER_FINISH else kind.value)
+    is_lasting = kind not in (RuleKind.AT, RuleKind.CRON) and isinstance(written, str)
+    return str(written).strip() if is_lasting else terms.rule.expression
+
+
+def terms_of(text: ScheduleText) -> ScheduleTerms:
+    """What is stored, as it was understood."""
+    return ScheduleTerms(rule_from_document(text.rule), find_zone(text.timezone), text.policy)
+
+
+# --- what it runs ---
+
+
+def _template(
+    request: ScheduleRequest, caller: ScheduleCaller, store: Store, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The document of the job: where the caller stands, and what was asked for over what was said ``before``."""
+    found: dict[str, Any] = {"cwd": caller.context.cwd, "umask": caller.context.umask}
+    if request.definition is not None:
+        if request.job.command is not None or request.job.shell is not None:
+            raise BadInputError(
+                "a definition and a command", request.definition, "give one of them", "E_USAGE"
+            )
+        definition = named_definition(store.home, caller.configuration, request.definition)
+        found |= {"definition": request.definition, "parameters": _typed(definition, request.parameters)}
+    elif not request.says_work:
+        hint = "a command follows --, as in: -- CMD …; or name a definition"
+        raise BadInputError("nothing to run", hint=hint, code="E_COMMAND")
+    return found | {"job": request_document(overlaid(request_of(before, JobRequest()), request.job))}
+
+
+def _typed(definition: Definition, given: Mapping[str, Json]) -> dict[str, Json]:
+    """What was given, as its parameters want it; defaults stay the definition's."""
+    bound = bind(definition.parameters, given, os.path.expanduser("~"))
+    return {name: bound[name] for name in given}
+
+
+def _edited_template(
+    schedule: Schedule, request: ScheduleRequest, caller: ScheduleCaller, store: Store
+) -> Mapping[str, Any]:
+    old = schedule.text.template
+    job = {key: value for key, value in old.get("job", {}).items() if key not in request.unset}
+    if request.says_work:
+        for key in ("command", "shell"):
+            job.pop(key, None)
+        return _template(request, caller, store, job)
+    parameters = {**old.get("parameters", {}), **request.parameters}
+    if parameters and "definition" not in old:
+        raise BadInputError("a parameter without a definition", next(iter(parameters)), code="E_USAGE")
+    found = {**old, "job": request_document(overlaid(request_of(job, JobRequest()), request.job))}
+    if request.parameters:
+        definition = named_definition(store.home, caller.configuration, old["definition"])
+        found["parameters"] = _typed(definition, parameters)
+    if request.job.cwd is not None or request.job.env_file is not None or request.job.stdin is not None:
+        found["cwd"] = caller.context.cwd  # what was just written is meant from here
+    return found
+
+
+def _check_template(
+    store: Store, template: Mapping[str, Any], settings: Settings, now: Milliseconds, name: str
+) -> None:
+    """The job can be made. Of a definition that was not applied yet only its parameters are known to fit."""
+    definition = template.get("definition")
+    if definition is not None and definition not in BUILTIN:
+        stored = store.definitions.get(definition)
+        if stored is None or stored.gone_at is not None:
+            return
+    check_submissions(store, [templated_job(store, template, settings, now, name)])
+
+
+# --- when ---
+
+
+def _edited_terms(text: ScheduleText, request: ScheduleRequest, at: Moment) -> ScheduleTerms:
+    """What was said, over what is stored."""
+    times = {key: value for key, value in request.times.items() if value is not None and value is not False}
+    old = terms_of(text)
+    says_rule = any(key in times for key in RULE_KEYS)
+    if not says_rule and any(key in times for key in _RULE_PARTS):
+        raise BadInputError("--after-finish goes with --every only", hint="add --every", code="E_SCHEDULE")
+    zone = {"tz": text.timezone} | times
+    said = parse_schedule(zone if says_rule else zone | {"manual": True} | _harmless(times), at)
+    changes = {
+        attribute: getattr(said.policy, attribute) for key, attribute in _POLICY_KEYS.items() if key in times
+    }
+    default = SchedulePolicy()
+    changes |= {
+        _POLICY_KEYS[key]: getattr(default, _POLICY_KEYS[key]) for key in request.unset if key in _POLICY_KEYS
+    }
+    policy = replace(old.policy, **changes)
+    if policy.start_at is not None and policy.end_at is not None and policy.end_at <= policy.start_at:
+        raise BadInputError(
+            "end is not after start", request.times.get("end"), "give a later end", "E_SCHEDULE"
+        )
+    rule = said.rule if says_rule else old.rule
+    return ScheduleTerms(rule, said.zone, policy, said.notes)
+
+
+def _harmless(times: Mapping[str, Given]) -> dict[str, Given]:
+    """What a rule that stands in for the stored one cannot have is read by itself."""
+    return {"manual": None, "reboot": True} if "jitter" in times else {}
+
+
+def unsettable(keys: Collection[str]) -> tuple[str, ...]:
+    """``keys`` with underscores, proven to be options that ``edit`` can take back.
+
+    Raises:
+        BadInputError: one is none.
+    """
+    known = {*_POLICY_KEYS, *FIELDS} - {
+        "command",
+        "shell",
+        "at",
+        "in",
+        "hold",
+        "after",
+        "after_any",
+        "after_failed",
+    }
+    found = tuple(key.removeprefix("--").replace("-", "_") for key in keys)
+    for key in found:
+        if key not in known:
+            hint = f"one of: {' '.join(sorted(known))}"
+            raise BadInputError("no option to take back", key, hint, "E_USAGE")
+    return found
+
+
+def _told(text: ScheduleText) -> dict[str, object]:
+    return {"kind": text.kind, "expression": text.expression, "timezone": text.timezone}
