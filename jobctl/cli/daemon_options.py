@@ -148,9 +148,9 @@ class DaemonOptions:
             variables: Mapping[str, str] = merge_assignments([portable(text) for text in self.env])
             found["env"] = variables
         if command is not None:
-            found["run"] = [portable(word) for word in command]
+            found["command"] = [portable(word) for word in command]
         elif self.shell is not None:
-            found["run"] = portable(self.shell)
+            found["command"] = portable(self.shell)
         return found
 
 

@@ -83,23 +83,6 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "remove": Verb("jobctl.cli.queues", "remove", "Remove a queue that has no jobs."),
         },
     ),
-    "daemon": VerbGroup(
-        "Processes that are kept alive.",
-        {
-            "add": Verb("jobctl.cli.daemon", "add", "Declare a daemon.", takes_command=True),
-            "list": Verb("jobctl.cli.daemon", "list_", "List daemons with their state."),
-            "show": Verb("jobctl.cli.daemon", "show", "Show everything known of daemons."),
-            "start": Verb("jobctl.cli.daemon", "start", "Start daemons and wait until they are ready."),
-            "stop": Verb("jobctl.cli.daemon", "stop", "Stop daemons; they stay stopped."),
-            "restart": Verb("jobctl.cli.daemon", "restart", "Stop and start daemons."),
-            "remove": Verb("jobctl.cli.daemon", "remove", "Stop daemons and forget them."),
-            "edit": Verb("jobctl.cli.daemon", "edit", "Change daemons.", takes_command=True),
-            "check": Verb("jobctl.cli.daemon", "check", "Tell by the exit code whether all are up."),
-            "logs": Verb("jobctl.cli.daemon_logs", "logs", "Print or follow the output of a daemon."),
-            "jobs": Verb("jobctl.cli.daemon_waits", "jobs", "List the jobs that a daemon has submitted."),
-            "wait": Verb("jobctl.cli.daemon_waits", "wait", "Wait until a daemon is in a state."),
-        },
-    ),
     "schedule": VerbGroup(
         "What is due when: cron, intervals, times, by hand.",
         {
@@ -118,6 +101,23 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "next": Verb(
                 "jobctl.cli.schedule_reading", "next_", "Print when a schedule or a rule fires next."
             ),
+        },
+    ),
+    "daemon": VerbGroup(
+        "Processes that are kept alive.",
+        {
+            "add": Verb("jobctl.cli.daemon", "add", "Declare a daemon.", takes_command=True),
+            "list": Verb("jobctl.cli.daemon", "list_", "List daemons with their state."),
+            "show": Verb("jobctl.cli.daemon", "show", "Show everything known of daemons."),
+            "start": Verb("jobctl.cli.daemon", "start", "Start daemons and wait until they are ready."),
+            "stop": Verb("jobctl.cli.daemon", "stop", "Stop daemons; they stay stopped."),
+            "restart": Verb("jobctl.cli.daemon", "restart", "Stop and start daemons."),
+            "remove": Verb("jobctl.cli.daemon", "remove", "Stop daemons and forget them."),
+            "edit": Verb("jobctl.cli.daemon", "edit", "Change daemons.", takes_command=True),
+            "check": Verb("jobctl.cli.daemon", "check", "Tell by the exit code whether all are up."),
+            "logs": Verb("jobctl.cli.daemon_logs", "logs", "Print or follow the output of a daemon."),
+            "jobs": Verb("jobctl.cli.daemon_waits", "jobs", "List the jobs that a daemon has submitted."),
+            "wait": Verb("jobctl.cli.daemon_waits", "wait", "Wait until a daemon is in a state."),
         },
     ),
     "db": VerbGroup(

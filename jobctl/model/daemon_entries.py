@@ -26,7 +26,7 @@ Tell = Callable[[Mark, str, str | None, str], None]
 """Takes one problem: where, what, the value as written, what to do."""
 
 _OTHER_WORDS = {
-    "command": "run", "cmd": "run", "exec": "run", "shell": "run", "script": "run", "argv": "run",
+    "run": "command", "cmd": "command", "exec": "command", "shell": "command", "script": "command", "argv": "command",
     "directory": "cwd", "working_dir": "cwd", "workdir": "cwd", "environment": "env",
     "needs": "depends_on", "after": "depends_on", "requires": "depends_on",
     "startsecs": "start_seconds", "stopwaitsecs": "stop_timeout", "stopsignal": "stop_signal",
@@ -70,7 +70,7 @@ def daemons_schema() -> Schema:
     """The JSON schema of the section."""
     words: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
     properties: Schema = {
-        "run": {"anyOf": [{"type": "string"}, words], "description": OTHER_KEYS["run"]},
+        "command": {"anyOf": [{"type": "string"}, words], "description": OTHER_KEYS["command"]},
         "env": {
             "type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]},
             "description": OTHER_KEYS["env"],
@@ -78,16 +78,13 @@ def daemons_schema() -> Schema:
     }  # fmt: skip
     for name, known in DAEMON_FIELDS.items():
         properties[name] = {**known.schema(), **({"default": known.default} if known.default else {})}
-    for name, known in LIST_FIELDS.items():
-        one = known.kind.schema()
-        properties[name] = {
-            "anyOf": [one, {"type": "array", "items": one}],
-            "description": known.help,
-        }
+    for name, several in LIST_FIELDS.items():
+        one = several.kind.schema()
+        properties[name] = {"anyOf": [one, {"type": "array", "items": one}], "description": several.help}
     entry = {
         "type": "object",
         "additionalProperties": False,
-        "required": ["run"],
+        "required": ["command"],
         "properties": properties,
     }
     return {"type": ["object", "null"], "additionalProperties": entry}
@@ -118,7 +115,7 @@ class _Reading:
         found: dict[str, Any] = {}
         for name, key, value in self.entries(node, what, "keys and values"):
             if name == "call":
-                hint = "write run: [CMD, …]"
+                hint = "write command: [CMD, …]"
                 self._add(key.mark, "a later version of jobctl runs functions as daemons", None, hint)
             elif name not in KEYS:
                 self._add(key.mark, "unknown key", name, _nearest(name))
@@ -147,7 +144,7 @@ def _fits(key: str, node: Node) -> bool:
     if isinstance(node, ScalarNode):
         if key in DAEMON_FIELDS:
             return type(node.value) in DAEMON_FIELDS[key].kind.types
-        types = (str,) if key == "run" else LIST_FIELDS[key].kind.types
+        types = (str,) if key == "command" else LIST_FIELDS[key].kind.types
         return type(node.value) in types
     if not isinstance(node, SequenceNode) or key in DAEMON_FIELDS:
         return False
@@ -164,7 +161,7 @@ def _plain(node: Node) -> Given:
 
 
 def _words(key: str) -> str:
-    if key == "run":
+    if key == "command":
         return "a list of words, or a shell line"
     if key == "env":
         return "names and values"

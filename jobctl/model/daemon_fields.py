@@ -155,7 +155,7 @@ LIST_FIELDS = {
 """What a list says, by key; the kind is that of one of its words."""
 
 OTHER_KEYS = {
-    "run": "what it runs: a list of words, or a shell line",
+    "command": "what it runs: a list of words, or a shell line",
     "env": "variables besides those of the supervisor",
 }
 """Keys with shapes of their own."""
@@ -180,7 +180,7 @@ def parse_value(key: str, given: Given) -> Any:
     what = key.replace("_", " ")
     if key == "env":
         return _variables(given)
-    if key == "run":
+    if key == "command":
         return _launch(given)
     if key in LIST_FIELDS:
         kind = LIST_FIELDS[key].kind
@@ -199,9 +199,9 @@ def defined(base: DaemonDefinition, values: Mapping[str, Any]) -> DaemonDefiniti
     Raises:
         BadInputError: they contradict one another.
     """
-    changes = {_ATTRIBUTES.get(key, key): value for key, value in values.items() if key != "run"}
-    if "run" in values:
-        changes["command"], changes["shell"] = values["run"]
+    changes = {_ATTRIBUTES.get(key, key): value for key, value in values.items() if key != "command"}
+    if "command" in values:
+        changes["command"], changes["shell"] = values["command"]
     if "success_codes" in changes:
         changes["success_codes"] = tuple(sorted({0, *changes["success_codes"]}))
     definition = replace(base, **changes)
@@ -244,7 +244,7 @@ def _launch(given: Given) -> tuple[tuple[str, ...], str | None]:
         return (), Text("a shell line").parse(given, "the shell line")
     if isinstance(given, Mapping):
         raise BadInputError(
-            "run must be a list of words or a shell line", None, "write run: [CMD, …]", "E_COMMAND"
+            "command must be a list of words or a shell line", None, "write command: [CMD, …]", "E_COMMAND"
         )
     if not given or not given[0]:
         raise BadInputError("the command is empty", None, "name a program", "E_COMMAND")

@@ -90,7 +90,7 @@ def card_json(card: DaemonCard, home: Home, now_ms: int) -> dict[str, object]:
 def definition_json(definition: DaemonDefinition) -> dict[str, object]:
     """The definition with the keys that ``jobctl.yaml`` has for it; durations in seconds."""
     return {
-        "run": [encodable(word) for word in definition.command]
+        "command": [encodable(word) for word in definition.command]
         if definition.shell is None
         else encodable(definition.shell),
         "cwd": encodable(definition.cwd),

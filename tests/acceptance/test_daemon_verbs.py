@@ -145,17 +145,17 @@ def test_what_is_wanted_starts_with_the_supervisor_and_ends_with_the_file(
 ) -> None:
     path = Path(site.home.path, "jobctl.yaml")
     path.touch(0o600)
-    path.write_text("daemons: {web: {run: x, depends_on: nope}}")
+    path.write_text("daemons: {web: {command: x, depends_on: nope}}")
     refused_up = run_cli("up", home=site.home.path)
     assert (refused_up.code, site.store.lives.unended()) == (2, [])
     assert "daemons: no such daemon: 'nope'" in refused_up.err
-    path.write_text(f"daemons: {{web: {{run: 'while [ -e life ]; do sleep 0.02; done', cwd: {work}}}}}")
+    path.write_text(f"daemons: {{web: {{command: 'while [ -e life ]; do sleep 0.02; done', cwd: {work}}}}}")
     call("daemon", "add", "tool", "--", "sleep", "600")
     supervisor = site.up()
     site.wait_for(lambda: site.store.daemons.get("web"))
     assert call("daemon", "wait", "web", "--timeout", str(PATIENCE)).code == 0
     assert shown(call, "tool")["state"] == "stopped"
-    path.write_text("daemons: {web: {run: x, depends_on: nope}}")
+    path.write_text("daemons: {web: {command: x, depends_on: nope}}")
     supervisor.send_signal(signal.SIGHUP)
     refused = "supervisor.reload_refused"
     site.wait_for(lambda: refused in [event.kind for event in site.store.events.after(0, 1000)])

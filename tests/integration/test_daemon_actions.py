@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def add(store: Store, name: str, *, start: bool = False, **given: Any) -> Daemon:
-    values = {key: parse_value(key, text) for key, text in {"run": ["sleep", "60"], **given}.items()}
+    values = {key: parse_value(key, text) for key, text in {"command": ["sleep", "60"], **given}.items()}
     definition = actions.new_definition(name, values, "/")
     return actions.add_daemon(store, definition, Settings(), CLOCK, start=start)
 
@@ -181,9 +181,9 @@ def test_one_that_others_need_is_removed_only_with_them(store: Store) -> None:
 
 FILE = """
 daemons:
-  db: {run: [sleep, 60], cwd: sub}
-  web: {run: sleep 60, depends_on: db}
-  tool: {run: x, autostart: never}
+  db: {command: [sleep, 60], cwd: sub}
+  web: {command: sleep 60, depends_on: db}
+  tool: {command: x, autostart: never}
 """
 
 
@@ -216,7 +216,7 @@ def test_a_stopped_daemon_stays_stopped_when_its_entry_changes(store: Store) -> 
 def test_one_that_the_file_no_longer_names_is_stopped_once_and_kept(store: Store) -> None:
     apply(store, FILE)
     add(store, "mine", start=True)
-    assert apply(store, "daemons: {db: {run: [sleep, 60], cwd: sub}}") == [
+    assert apply(store, "daemons: {db: {command: [sleep, 60], cwd: sub}}") == [
         "daemon tool: gone from the file; stopped", "daemon web: gone from the file; stopped",
     ]  # fmt: skip
     assert wanted(store) == {"db": "up", "mine": "up", "tool": "down", "web": "down"}
@@ -231,13 +231,13 @@ def test_one_that_the_file_no_longer_names_is_stopped_once_and_kept(store: Store
 @pytest.mark.parametrize(
     "text",
     [
-        "daemons: {web: {run: x, depends_on: nope}}",
-        "daemons: {web: {run: x, env: {API_KEY: hunter2}}}",
-        "daemons: {web: {run: x, depends_on: hand}}",
+        "daemons: {web: {command: x, depends_on: nope}}",
+        "daemons: {web: {command: x, env: {API_KEY: hunter2}}}",
+        "daemons: {web: {command: x, depends_on: hand}}",
     ],
 )
 def test_a_file_that_does_not_fit_changes_nothing(store: Store, text: str) -> None:
-    apply(store, "daemons: {web: {run: y}}")
+    apply(store, "daemons: {web: {command: y}}")
     add(store, "hand", depends_on=["web"])
     with pytest.raises(BadInputError) as caught:
         apply(store, f"queues: {{gpu: {{concurrency: 1}}}}\n{text}")
@@ -248,7 +248,7 @@ def test_a_file_that_does_not_fit_changes_nothing(store: Store, text: str) -> No
 
 def test_the_file_takes_over_one_that_was_declared_by_hand(store: Store) -> None:
     add(store, "web")
-    apply(store, "daemons: {web: {run: y}}")
+    apply(store, "daemons: {web: {command: y}}")
     web = actions.required_daemon(store, "web")
     assert (web.source, web.definition.shell, web.wanted) == (Source.FILE, "y", Wanted.DOWN)
 

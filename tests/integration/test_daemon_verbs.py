@@ -96,7 +96,7 @@ def test_what_add_was_told_is_shown(jobctl: Shell) -> None:
     assert jobctl("daemon show web --json") == 0
     shown = jobctl.document
     assert shown["definition"] == {
-        "run": ["./web", "two words"], "cwd": str(Path.cwd()), "env": {"A": "1"}, "autostart": "never",
+        "command": ["./web", "two words"], "cwd": str(Path.cwd()), "env": {"A": "1"}, "autostart": "never",
         "restart": "on-failure", "backoff_seconds": 2.0, "max_delay_seconds": 180.0, "max_restarts": 4,
         "stable_seconds": 60.0, "start_seconds": 2.0, "start_timeout_seconds": 20.0, "stop_timeout_seconds": 3.0,
         "stop_signal": "SIGINT", "ready": "notify", "watchdog_seconds": 9.0, "health": "true",
@@ -150,7 +150,7 @@ def test_an_edit_says_what_it_did(jobctl: Shell) -> None:
     assert jobctl("daemon edit web --unset-env A --env B=3 --watchdog 5s --json --", "sleep", "70") == 0
     jobctl("daemon show web --json")
     definition = jobctl.document["definition"]
-    assert (definition["env"], definition["run"]) == ({"B": "3"}, ["sleep", "70"])
+    assert (definition["env"], definition["command"]) == ({"B": "3"}, ["sleep", "70"])
     assert definition["watchdog_seconds"] == 5.0
     assert jobctl("daemon edit web --watchdog none") == 0
     assert jobctl.out == "daemon web changed\n"
@@ -182,7 +182,7 @@ def test_who_reads_is_told_what_is_missing(jobctl: Shell) -> None:
 
 def test_the_file_declares_them(jobctl: Shell) -> None:
     path = Path("home/jobctl.yaml")
-    path.write_text("daemons: {web: {run: sleep 60}}")
+    path.write_text("daemons: {web: {command: sleep 60}}")
     path.chmod(0o600)
     assert jobctl("reload") == 0
     assert jobctl.out == "daemon web: added\n"
@@ -190,7 +190,7 @@ def test_the_file_declares_them(jobctl: Shell) -> None:
     assert "jobctl.yaml declares web" in jobctl.err
     assert jobctl("reload") == 0
     assert jobctl.out == "daemon web: keep_logs 2 → 5\n"
-    path.write_text("daemons: {web: {run: x, depends_on: nope}}")
+    path.write_text("daemons: {web: {command: x, depends_on: nope}}")
     assert jobctl("reload") == 2
     assert "daemons: no such daemon: 'nope'; name it under daemons:" in jobctl.err
     path.write_text("settings: {}")

@@ -12,7 +12,7 @@ from jobctl.model.daemons import Readiness, ReadyKind
 EVERYTHING = r"""
 daemons:
   web:
-    run: [./web, --port, 8000, '{}']
+    command: [./web, --port, 8000, '{}']
     cwd: site
     env: {LEVEL: 3, DEBUG: on, RATIO: 1.50}
     autostart: always
@@ -34,8 +34,8 @@ daemons:
     keep_logs: 2
     depends_on: [db]
     success_codes: [3, 75]
-  db: {run: 'exec postgres 2>&1', depends_on: cache, watchdog: none}
-  cache: {run: redis-server}
+  db: {command: 'exec postgres 2>&1', depends_on: cache, watchdog: none}
+  cache: {command: redis-server}
 """
 
 
@@ -49,12 +49,12 @@ def problems(text: str) -> list[tuple[int, int, str]]:
 def test_every_key_is_read() -> None:
     web, db, cache = parse_configuration(EVERYTHING, "jobctl.yaml").daemons
     assert set(web.given) == set(KEYS)
-    assert web.given["run"] == (("./web", "--port", "8000", "{}"), None)
+    assert web.given["command"] == (("./web", "--port", "8000", "{}"), None)
     assert web.given["env"] == {"LEVEL": "3", "DEBUG": "on", "RATIO": "1.50"}
     assert web.given["ready"] == Readiness(ReadyKind.LOG, r"listening on \d+")
     assert (web.given["watchdog"], db.given["watchdog"]) == (30.0, None)
     assert db.given["depends_on"] == ("cache",)
-    assert (cache.name, cache.given) == ("cache", {"run": ((), "redis-server")})
+    assert (cache.name, cache.given) == ("cache", {"command": ((), "redis-server")})
 
 
 def test_an_empty_section_declares_none() -> None:
@@ -65,28 +65,28 @@ def test_an_empty_section_declares_none() -> None:
 @pytest.mark.parametrize(
     ("entry", "place", "message"),
     [
-        ("web: {run: [x], dependson: [db]}", (1, 27), "unknown key"),
-        ("web: {run: [x], command: y}", (1, 27), "unknown key"),
-        ("web: {run: [x], keep_logs: '3'}", (1, 38), "keep_logs must be a whole number from 0 to 10000"),
-        ("web: {run: [x], watchdog: }", (1, 27), "watchdog has no value"),
-        ("web: {run: [x], ready: 'log:('}", (1, 34), "bad regular expression in ready"),
-        ("web: {run: [x], cwd: [a]}", (1, 32), "cwd must be a directory"),
-        ("web: {run: [x], call: a.b:c}", (1, 27), "a later version of jobctl runs functions as daemons"),
-        ("web: {run: [x], env: {A: }}", (1, 32), "env must be names and values"),
-        ("web: {run: [x], env: [A]}", (1, 32), "env must be names and values"),
-        ("web: {run: [x], env: {NOTIFY_SOCKET: x}}", (1, 32), "jobctl itself sets this variable"),
-        ("web: {run: [x], success_codes: [a]}", (1, 42), "success codes must be a whole number"),
-        ("web: {run: [x], depends_on: {a: b}}", (1, 39), "depends_on must be a list"),
-        ("web: {run: 5}", (1, 22), "run must be a list of words, or a shell line"),
-        ("web: {run: {a: b}}", (1, 22), "run must be a list of words, or a shell line"),
+        ("web: {command: [x], dependson: [db]}", (1, 31), "unknown key"),
+        ("web: {command: [x], run: y}", (1, 31), "unknown key"),
+        ("web: {command: [x], keep_logs: '3'}", (1, 42), "keep_logs must be a whole number from 0 to 10000"),
+        ("web: {command: [x], watchdog: }", (1, 31), "watchdog has no value"),
+        ("web: {command: [x], ready: 'log:('}", (1, 38), "bad regular expression in ready"),
+        ("web: {command: [x], cwd: [a]}", (1, 36), "cwd must be a directory"),
+        ("web: {command: [x], call: a.b:c}", (1, 31), "a later version of jobctl runs functions as daemons"),
+        ("web: {command: [x], env: {A: }}", (1, 36), "env must be names and values"),
+        ("web: {command: [x], env: [A]}", (1, 36), "env must be names and values"),
+        ("web: {command: [x], env: {NOTIFY_SOCKET: x}}", (1, 36), "jobctl itself sets this variable"),
+        ("web: {command: [x], success_codes: [a]}", (1, 46), "success codes must be a whole number"),
+        ("web: {command: [x], depends_on: {a: b}}", (1, 43), "depends_on must be a list"),
+        ("web: {command: 5}", (1, 26), "command must be a list of words, or a shell line"),
+        ("web: {command: {a: b}}", (1, 26), "command must be a list of words, or a shell line"),
         ("web: {cwd: x}", (1, 11), "nothing to run"),
         ("web: ", (1, 11), "nothing to run"),
         ("web: x", (1, 16), "web must hold keys and values"),
-        ("web: {run: [x], backoff: 2h}", (1, 11), "backoff exceeds max delay"),
-        ("'17': {run: [x]}", (1, 11), "name is only digits"),
-        ('"a\\e[31m": {run: [x]}', (1, 11), "control character U+001B in name"),
+        ("web: {command: [x], backoff: 2h}", (1, 11), "backoff exceeds max delay"),
+        ("'17': {command: [x]}", (1, 11), "name is only digits"),
+        ('"a\\e[31m": {command: [x]}', (1, 11), "control character U+001B in name"),
         (
-            "a: {run: [x], depends_on: b}, b: {run: [x], depends_on: a}",
+            "a: {command: [x], depends_on: b}, b: {command: [x], depends_on: a}",
             (1, 11),
             "daemons depend on one another",
         ),
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_told_with_its_place(entry: str, place: tuple[int, int]
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    text = "daemons:\n  a: {run: [], kep_logs: 3}\n  b: {}\n  c: {run: [x], max_log: -1}\n"
+    text = "daemons:\n  a: {command: [], kep_logs: 3}\n  b: {}\n  c: {command: [x], max_log: -1}\n"
     assert [line for line, _, _ in problems(text)] == [2, 2, 3, 4]
 
 

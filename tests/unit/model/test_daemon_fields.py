@@ -43,8 +43,8 @@ GOOD: list[tuple[str, Given, str, Any]] = [
     ("depends_on", "", "depends_on", ()),
     ("success_codes", "3,75", "success_codes", (0, 3, 75)),
     ("env", {"A": "1"}, "env", {"A": "1"}),
-    ("run", ["a", "b c"], "command", ("a", "b c")),
-    ("run", "a | b", "shell", "a | b"),
+    ("command", ["a", "b c"], "command", ("a", "b c")),
+    ("command", "a | b", "shell", "a | b"),
 ]
 
 
@@ -88,11 +88,11 @@ def test_the_defaults_of_the_table_are_those_of_a_definition() -> None:
         ("env", {"A=B": "x"}, "E_ENV"),
         ("env", {"A": "x\0"}, "E_ENV"),
         ("env", ["A=1"], "E_ENV"),
-        ("run", [], "E_COMMAND"),
-        ("run", [""], "E_COMMAND"),
-        ("run", ["a", "b\0"], "E_COMMAND"),
-        ("run", {"a": "b"}, "E_COMMAND"),
-        ("run", " ", "E_FIELD"),
+        ("command", [], "E_COMMAND"),
+        ("command", [""], "E_COMMAND"),
+        ("command", ["a", "b\0"], "E_COMMAND"),
+        ("command", {"a": "b"}, "E_COMMAND"),
+        ("command", " ", "E_FIELD"),
         ("backoff", ["1s"], "E_FIELD"),
     ],
 )
@@ -122,9 +122,9 @@ def test_without_a_command_there_is_no_daemon() -> None:
 
 
 def test_a_shell_line_replaces_the_command_and_the_other_way_round() -> None:
-    shell = defined(BASE, {"run": parse_value("run", "a; b")})
+    shell = defined(BASE, {"command": parse_value("command", "a; b")})
     assert shell.argv() == ("/bin/sh", "-c", "a; b")
-    assert defined(shell, {"run": parse_value("run", ["x"])}).argv() == ("x",)
+    assert defined(shell, {"command": parse_value("command", ["x"])}).argv() == ("x",)
 
 
 @given(st.sampled_from(sorted(DAEMON_FIELDS)), st.text())
