@@ -26,7 +26,7 @@ def history(tmp_path: Path) -> Iterator[History]:
     made.close()
 
 
-def _end(process: subprocess.Popen[bytes], *, seconds: float = 20) -> tuple[int, str, str]:
+def _end(process: subprocess.Popen[bytes], *, seconds: float = 60) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out.decode(), err.decode()
 
@@ -180,7 +180,7 @@ def test_logs_prints_filters_and_keeps_bytes_with_raw(history: History) -> None:
     home = history.home.path
     assert run_cli("logs", "1", home=home).out == "one\n\\x1b[31mred\\x1b[0m\n\\xff last"
     process = start_cli("logs", "1", "--raw", home=home)
-    assert process.communicate(timeout=20)[0] == data
+    assert process.communicate(timeout=60)[0] == data
     assert run_cli("logs", "1", "--grep", "^o|las", home=home).out == "one\n\\xff last"
     assert run_cli("logs", "1", "--tail", "1", home=home).out == "\\xff last"
     assert run_cli("logs", "1", "--tail", "0", home=home).out == ""
@@ -323,7 +323,7 @@ def supervised(history: History) -> Iterator[subprocess.Popen[bytes]]:
     wait_until(lambda: run_cli("status", home=history.home.path).code == 0)
     yield process
     run_cli("down", "--now", home=history.home.path)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 def _submit_blocked(history: History, gate: Path) -> int:

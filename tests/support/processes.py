@@ -54,7 +54,7 @@ def tree_of(order: AttemptOrder, started: StartedProcess) -> Tree:
 
 def finish(started: StartedProcess) -> int:
     """The wait status of the shim, as ``Popen`` tells it."""
-    return started.process.wait(timeout=20)
+    return started.process.wait(timeout=60)
 
 
 def reap_strays(*known: int) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(predicate: Callable[[], object], *, seconds: float = 15.0) -> None:
+def wait_until(predicate: Callable[[], object], *, seconds: float = 60.0) -> None:
     """``predicate`` has become true.
 
     Raises:
