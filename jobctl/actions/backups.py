@@ -56,13 +56,12 @@ def back_up_store(home: Home, request: BackupRequest, clock: Clock, report: Repo
         raise missing_store(home.path)
     target, is_rotated = _place(home, request, clock)
     with contextlib.closing(Database(home.store, read_only=True)) as source, _told_of(target):
-        version = check_identity(source, NEWEST)
-        if not version:
+        if not check_identity(source, NEWEST):
             raise missing_store(home.path)
         _check_target(home, target, force=request.force)
-        size = write_copy(source, target, report)
+        made = write_copy(source, target, report, replace=request.force)
     removed = _rotate(target, request.keep) if is_rotated and request.keep else ()
-    return Backup(target, size, version, removed)
+    return Backup(target, made.size_bytes, made.schema_version, removed)
 
 
 def _place(home: Home, request: BackupRequest, clock: Clock) -> tuple[str, bool]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from jobctl.actions.admissions import check_submissions
 from jobctl.actions.hooks import add_hooks
-from jobctl.actions.submissions import check_submissions
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import NotFoundError, StateConflictError

@@ -6,9 +6,9 @@ import contextlib
 import os
 from dataclasses import dataclass
 
+from jobctl.actions.callers import portable
 from jobctl.actions.daemon_declarations import apply_daemons
 from jobctl.actions.schedule_files import apply_schedules
-from jobctl.actions.submissions import portable
 from jobctl.actions.supervisors import running_supervisor, wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.configuration import configuration_path

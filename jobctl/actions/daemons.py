@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobctl.actions.submissions import native
+from jobctl.actions.input_files import check_directory
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
@@ -77,7 +76,6 @@ class Edit:
         definition = defined(before, {**self.values, "env": kept})
         if "cwd" in self.values:
             definition = _with_directory(definition, self.cwd)
-            check_directory(definition.cwd)
         return definition
 
 
@@ -90,6 +88,9 @@ def edit_daemons(
         NotFoundError: there is no such daemon, or one would depend on what there is not.
         BadInputError: one cannot be declared so.
     """
+    if "cwd" in edit.values:
+        # Before the transaction: on a hung mount this waits, and nobody else could write meanwhile.
+        check_directory(os.path.join(edit.cwd, edit.values["cwd"]))
     with store.write():
         found = named_daemons(store, names)
         definitions = [edit.of(daemon.definition) for daemon in found]
@@ -229,21 +230,6 @@ def check_variables(definition: DaemonDefinition, settings: Settings) -> None:
         if split_environment({name: ""}, settings.pass_env, secret=settings.secret_env)[1]:
             hint = "start jobctl up with it in its environment: daemons get that"
             raise BadInputError("secret values are not stored", name, hint, "E_SECRET")
-
-
-def check_directory(path: str) -> None:
-    """The working directory exists.
-
-    Raises:
-        BadInputError: ``E_CWD``.
-    """
-    try:
-        found = os.stat(native(path))
-    except OSError as error:
-        what = f"cannot use the working directory ({error.strerror})"
-        raise BadInputError(what, path, "it must exist now", "E_CWD") from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise BadInputError("the working directory is not a directory", path, code="E_CWD")
 
 
 def _with_directory(definition: DaemonDefinition, base: str) -> DaemonDefinition:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from jobctl.actions.callers import portable
 from jobctl.actions.requests import JobRequest, request_of
-from jobctl.actions.submissions import SubmissionBuilder, portable
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.configuration import configuration_path
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.builtin_definitions import BUILTIN

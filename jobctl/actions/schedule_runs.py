@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jobctl.actions.admissions import check_submissions
+from jobctl.actions.callers import CallerContext
 from jobctl.actions.definitions import definition_submission
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.requests import JobRequest, request_of
-from jobctl.actions.submissions import CallerContext, SubmissionBuilder, check_submissions
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import NotFoundError, StateConflictError
@@ -55,7 +57,7 @@ def templated_job(
     caller = CallerContext(
         str(template.get("cwd", "/")), {}, int(template.get("umask", _UMASK)), now, store.home.path
     )
-    builder = SubmissionBuilder(caller, settings, store.queues.names)
+    builder = SubmissionBuilder(caller, settings, store.queues.names, waits=False)
     request = request_of(template.get("job", {}), JobRequest())
     if "definition" in template:
         return definition_submission(

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jobctl.actions.admissions import check_submissions
+from jobctl.actions.callers import CallerContext
 from jobctl.actions.definitions import named_definition, overlaid
 from jobctl.actions.requests import FIELDS, JobRequest, request_document, request_of
 from jobctl.actions.schedule_runs import one_schedule, templated_job
 from jobctl.actions.schedule_states import start_afresh
-from jobctl.actions.submissions import CallerContext, check_submissions
 from jobctl.actions.supervisors import wake
 from jobctl.actions.zones import machine_zone
 from jobctl.clock import Clock, Milliseconds, to_datetime

@@ -4,86 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, lru_cache
 
+from jobctl.actions.callers import CallerContext, native
+from jobctl.actions.input_files import check_directory, check_stdin_file, read_env_file
 from jobctl.actions.requests import JobRequest
-from jobctl.actions.supervisors import wake
-from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
-from jobctl.errors import BadInputError, NotFoundError, StateConflictError
+from jobctl.clock import Milliseconds, to_datetime, to_ms
+from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.durations import parse_duration
 from jobctl.model.environments import is_reserved_name, matching_names, parse_env_file, split_environment
 from jobctl.model.instants import LocalZone, parse_instant, require_future
 from jobctl.model.names import check_key, check_name, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
-from jobctl.model.selectors import Selector, SelectorKind, parse_selector
+from jobctl.model.selectors import parse_selector
 from jobctl.model.sizes import parse_size
 from jobctl.model.specs import JobSpec, OnCrash, OnDuplicate, RetryPolicy, Submission
-from jobctl.model.states import JobId, LifeId
+from jobctl.model.states import JobId
 from jobctl.settings import Settings
-from jobctl.store import Store
-from jobctl.store.submissions import Stored
 
 MOST_ATTEMPTS = 1000
 LARGEST_BACKOFF = 100.0
 MOST_OF_A_RESOURCE = 100_000
-LARGEST_ENV_FILE = 1 << 20
 
 _BACKOFF = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _FALLBACK_NAME = "job"
-_FLEETING = ("/dev/fd/", "/dev/std", "/proc/self/")
-"""What the shell's ``<(…)`` gives: another file, or none, by the time the job starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerContext:
-    """Where a caller stands. Texts hold bytes that are not UTF-8 as lone surrogates (PEP 383)."""
-
-    cwd: str
-    environment: Mapping[str, str]
-    umask: int
-    now: Milliseconds
-    home: str
-
-    @property
-    def job_id(self) -> JobId | None:
-        """The job of this home that the caller is a process of, if it is one."""
-        text = self.environment.get("JOBCTL_JOB_ID", "")
-        return JobId(int(text)) if re.fullmatch(r"[1-9][0-9]{0,17}", text) and self._is_at_home else None
-
-    @property
-    def submitter(self) -> str | None:
-        """Which job or daemon of this home the caller is a process of: ``job:12``, ``daemon:inbox``."""
-        if self.job_id is not None:
-            return f"job:{self.job_id}"
-        daemon = self.environment.get("JOBCTL_DAEMON", "")
-        return f"daemon:{daemon}" if daemon and self._is_at_home else None
-
-    @property
-    def _is_at_home(self) -> bool:
-        home = self.environment.get("JOBCTL_HOME", "")
-        return bool(home) and os.path.realpath(native(home)) == os.path.realpath(native(self.home))
-
-
-def caller_context(home: str, now: Milliseconds) -> CallerContext:
-    """The context of this process."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    environment = {portable(name): portable(value) for name, value in os.environb.items()}
-    return CallerContext(portable(os.getcwdb()), environment, umask, now, home)
-
-
-def portable(text: str | bytes) -> str:
-    """A word of this process (in its locale) as every other process reads it from the store."""
-    return os.fsencode(text).decode("utf-8", "surrogateescape")
-
-
-def native(text: str) -> bytes:
-    """The bytes that the system knows a stored text by."""
-    return text.encode("utf-8", "surrogateescape")
 
 
 class SubmissionBuilder:
@@ -93,7 +39,8 @@ class SubmissionBuilder:
         caller: where the requests come from.
         settings: what holds where a request does not say otherwise.
         queues: gives the names of the queues there are; asked only if a request names one.
-        find: gives the ids that a selector stands for as something to wait for; see ``needed_jobs``.
+        find: gives the ids that a selector stands for as something to wait for; see ``admissions.needed_jobs``.
+        waits: whether somebody sits there who may wait for what a FIFO will say.
     """
 
     def __init__(
@@ -102,11 +49,14 @@ class SubmissionBuilder:
         settings: Settings,
         queues: Callable[[], Collection[str]],
         find: Callable[[str], Sequence[JobId]] | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
         self._caller = caller
         self._settings = settings
         self._find_queues = queues
         self._find_jobs = find
+        self._waits = waits
         self._found: dict[str, Sequence[JobId]] = {}
         self._parent = caller.job_id
         self._submitter = caller.submitter
@@ -281,12 +231,8 @@ class SubmissionBuilder:
     def _env_file(self, path: str) -> dict[str, str]:
         if path not in self._files:
             full = self._absolute(path, "env file")
-            try:
-                self._files[path] = parse_env_file(_read_text(full), path)
-            except OSError as error:
-                raise BadInputError(
-                    f"cannot read the env file ({error.strerror})", path, code="E_FILE"
-                ) from None
+            text = read_env_file(full, path, waits=self._waits)
+            self._files[path] = parse_env_file(text, path)
         return self._files[path]
 
     def _directory(self, path: str | None) -> str:
@@ -294,13 +240,7 @@ class SubmissionBuilder:
             return self._caller.cwd
         if path not in self._directories:
             full = self._absolute(path, "working directory")
-            try:
-                found = os.stat(native(full))
-            except OSError as error:
-                what = f"cannot use the working directory ({error.strerror})"
-                raise BadInputError(what, path, "it must exist now", "E_CWD") from None
-            if not stat.S_ISDIR(found.st_mode):
-                raise BadInputError("the working directory is not a directory", path, code="E_CWD")
+            check_directory(full, path)
             self._directories[path] = full
         return self._directories[path]
 
@@ -313,7 +253,7 @@ class SubmissionBuilder:
             )
         if path not in self._inputs:
             full = self._absolute(path, "stdin file")
-            _check_readable(full, path)
+            check_stdin_file(full, path)
             self._inputs[path] = full
         return self._inputs[path]
 
@@ -458,117 +398,3 @@ def _check_variable_name(name: str) -> None:
 
 def _shown_name(name: str) -> str:
     return name if name.isidentifier() and len(name) <= 60 else "NAME"
-
-
-def _read_text(path: str) -> str:
-    with open(os.open(native(path), os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
-        data = file.read(LARGEST_ENV_FILE + 1)
-    if len(data) > LARGEST_ENV_FILE:
-        raise BadInputError("the env file is above 1 MiB", path, "is it the right file?", "E_FILE")
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _check_readable(path: str, shown: str) -> None:
-    """The file can be read when the job starts, as far as one can tell without opening a FIFO."""
-    try:
-        found = os.stat(native(path))
-    except OSError as error:
-        raise BadInputError(f"cannot read the stdin file ({error.strerror})", shown, code="E_FILE") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise BadInputError("the stdin file is a directory", shown, "name a file", "E_FILE")
-    if path.startswith(_FLEETING):
-        raise BadInputError(
-            "the stdin file ends with this command", shown, "name a file that stays", "E_FILE"
-        )
-    if not os.access(native(path), os.R_OK):
-        raise BadInputError("cannot read the stdin file (Permission denied)", shown, code="E_FILE")
-
-
-def needed_jobs(store: Store, text: str) -> list[JobId]:
-    """The ids that ``--after text`` stands for; of a name only the newest job.
-
-    Raises:
-        BadInputError: it is no selector.
-        NotFoundError: a part of it matches nothing.
-    """
-    found: dict[JobId, None] = {}
-    for part in parse_selector(text).parts:
-        matches = [job.id for job in store.jobs.select(Selector((part,)))]
-        if not matches:
-            raise NotFoundError("no such job", str(part), "see: jobctl list --all")
-        found |= dict.fromkeys(matches[-1:] if part.kind is SelectorKind.NAME else matches)
-    return list(found)
-
-
-def submit(
-    store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
-) -> list[JobId]:
-    """The ids of ``submissions``, all stored; see ``store_jobs``."""
-    return [stored.id for stored in store_jobs(store, submissions, clock, life)]
-
-
-def store_jobs(
-    store: Store, submissions: Sequence[Submission], clock: Clock, life: LifeId | None = None
-) -> list[Stored]:
-    """All of ``submissions`` are on disk and the supervisor awake, or (on any error) none is stored.
-
-    Raises:
-        NotFoundError: a queue or a needed job has gone since it was checked.
-        StateConflictError: a queue is draining, or a unique key is taken and duplicates are to be refused.
-        BadInputError: more of a resource is asked for than there is.
-    """
-    with store.write():
-        checked = check_submissions(store, submissions)
-        stored = store.submissions.submit(checked, clock.now_ms(), life)
-    wake(store.home)
-    return stored
-
-
-def check_submissions(store: Store, submissions: Sequence[Submission]) -> list[Submission]:
-    """``submissions``, proven to fit the store as it is in the open write transaction; see ``store_jobs``."""
-    _check_queues(store, submissions)
-    _check_needs(store, submissions)
-    _check_resources(store, submissions)
-    return _with_known_parents(store, submissions)
-
-
-def _check_queues(store: Store, submissions: Iterable[Submission]) -> None:
-    known = {queue.name: queue for queue in store.queues.limits()}
-    for name in {submission.queue for submission in submissions}:
-        if name not in known:
-            raise unknown_queue(name, known)
-        if known[name].draining:
-            raise StateConflictError(
-                "the queue is draining", name, f"let it take jobs again with: jobctl queue resume {name}"
-            )
-
-
-def _check_needs(store: Store, submissions: Iterable[Submission]) -> None:
-    needed = {need.needs for submission in submissions for need in submission.after}
-    missing = needed.difference(store.jobs.statuses(needed)) if needed else set()
-    if missing:
-        raise NotFoundError("no such job", min(missing), "see: jobctl list --all")
-
-
-def _check_resources(store: Store, submissions: Iterable[Submission]) -> None:
-    wanted = {(name, amount) for job in submissions for name, amount in job.resources.items()}
-    totals = store.queues.resources() if wanted else {}
-    for name, amount in sorted(wanted):
-        if name not in totals:
-            known = ", ".join(sorted(totals)) or "none"
-            hint = f"name it under resources: in jobctl.yaml (known: {known})"
-            raise BadInputError("no such resource", name, hint, "E_RESOURCE")
-        if amount > totals[name]:
-            raise BadInputError(
-                f"there are {totals[name]} of the resource {name}, fewer than",
-                amount,
-                "ask for less",
-                "E_RESOURCE",
-            )
-
-
-def _with_known_parents(store: Store, submissions: Sequence[Submission]) -> list[Submission]:
-    """A parent that is not (or no longer) in this store is none."""
-    parents = {job.parent_id for job in submissions if job.parent_id is not None}
-    missing = parents.difference(store.jobs.statuses(parents))
-    return [replace(job, parent_id=None) if job.parent_id in missing else job for job in submissions]

@@ -13,7 +13,6 @@ from jobctl.actions.supervisors import is_alive
 from jobctl.errors import StateConflictError, UnusableError
 from jobctl.model.homes import Home
 from jobctl.store import Store
-from jobctl.store.database import CALLER_TIMEOUT_SECONDS
 from jobctl.store.vacuums import Vacuum
 
 PAGES_A_SLICE = 64
@@ -60,7 +59,6 @@ def vacuum_store(store: Store, *, full: bool, report: Report) -> Vacuumed:
             report(3, 3, "done")
     else:
         emptied = _in_slices(vacuum, free, report)
-    store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
     return Vacuumed(
         store.home.store,
         max(0, pages - _pages(store)),

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from jobctl.actions import batches as actions
+from jobctl.actions.callers import portable
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.selections import one_job
-from jobctl.actions.submissions import SubmissionBuilder, portable
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.complete import complete_batches
 from jobctl.cli.invocation import Invocation

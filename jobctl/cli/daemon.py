@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from jobctl.actions import daemons as actions
+from jobctl.actions.callers import caller_context
 from jobctl.actions.daemon_waits import is_restarted, is_started, is_stopped
-from jobctl.actions.submissions import caller_context
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.complete import complete_daemons
 from jobctl.cli.daemon_options import DaemonOptions

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobctl.actions.submissions import portable
+from jobctl.actions.callers import portable
 from jobctl.cli.complete import complete_daemons, complete_words
 from jobctl.errors import BadInputError
 from jobctl.model.daemon_fields import DAEMON_FIELDS, Given, parse_value

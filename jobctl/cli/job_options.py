@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from jobctl.actions.callers import portable
 from jobctl.actions.requests import JobRequest
-from jobctl.actions.submissions import portable
 from jobctl.cli.complete import complete_jobs, complete_names, complete_queues, complete_tags, complete_words
 from jobctl.errors import BadInputError
 from jobctl.model.documents import parse_json

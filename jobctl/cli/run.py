@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.admissions import needed_jobs, store_jobs
+from jobctl.actions.callers import caller_context
 from jobctl.actions.changes import ChangeWatch
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.spools import spool_standard_input, unspool
-from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, store_jobs
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs, wake
 from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation

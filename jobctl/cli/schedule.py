@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from jobctl.actions import schedules as actions
+from jobctl.actions.callers import caller_context
 from jobctl.actions.definitions import parse_given
 from jobctl.actions.schedule_answers import next_fires
 from jobctl.actions.schedule_runs import run_schedule, unknown_schedule
 from jobctl.actions.schedule_states import offset_ms
 from jobctl.actions.schedules import ScheduleCaller, ScheduleRequest
-from jobctl.actions.submissions import caller_context
 from jobctl.cli.complete import complete_definition_words, complete_schedules
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import WorkOptions

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobctl.actions.admissions import needed_jobs, store_jobs
+from jobctl.actions.callers import caller_context, portable
 from jobctl.actions.requests import JobRequest, located, read_requests
-from jobctl.actions.submissions import SubmissionBuilder, caller_context, needed_jobs, portable, store_jobs
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation

@@ -11,7 +11,8 @@ Contract with the caller:
   once_per_boot always the present boot). A run by hand changes none of these.
 - ``awake_since`` is since when the supervisor has been watching without a gap: its start, or the first turn
   after wall and monotonic clock diverged forward by more than 5 s (suspended, or stepped). Slots that should
-  have fired before it are *missed*; later ones are merely late and fire. A turn that took long changes nothing.
+  have fired before it are *missed*; later ones are merely late and fire, unless they are later than the grace (a full
+  disk or a lock for hours is no flood afterwards): those are missed too.
 - Clock stepped backward: call again; nothing fires twice because nothing up to the cursor is considered.
 - ``cancel_active``: ask the active jobs to end; the slot waits in ``waits`` and fires once ``active`` is false.
 - All of ``fires``, ``waits`` and ``unfired`` become rows, unique by (schedule, due_at): a row that exists
@@ -20,9 +21,12 @@ Contract with the caller:
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from jobctl.model.instants import format_instant
 from jobctl.model.schedule_rules import MILLISECOND, Around, Rule
@@ -30,8 +34,12 @@ from jobctl.model.schedules import Missed, Overlap, SchedulePolicy
 
 MOST_AHEAD = timedelta(days=1)
 """A cursor further ahead of now comes from a clock that was wrong, not from one that stepped."""
-_GAPS_BACK = (1.5, 6.0)
-"""How far to look back for the slot before one, in gaps, before halving takes over."""
+SHORTEST_GRACE_SECONDS = 60.0
+"""Of a supervisor that watches: a turn under load may take longer than a grace of a second."""
+_FIRST_SPAN = timedelta(minutes=1)
+_SPAN_GROWTH = 4
+"""How far to look back for the newest slots: so far at first, then so many times as far."""
+_SECOND = timedelta(seconds=1)
 
 
 class Outcome(StrEnum):
@@ -42,6 +50,8 @@ class Outcome(StrEnum):
     """It waits until the schedule's active job has ended; becomes fired or skipped."""
     SKIPPED = "skipped"
     MISSED = "missed"
+    FAILED = "failed"
+    """Its job could not be made: the reason is a text."""
 
 
 class Reason(StrEnum):
@@ -53,10 +63,12 @@ class Reason(StrEnum):
     """Skipped: it waited, and a later slot took its place (overlap replace)."""
     DISABLED = "disabled"
     """Skipped: it waited, and the schedule was disabled."""
+    CHANGED = "changed"
+    """Skipped: it waited, and the schedule was changed."""
     POLICY = "policy"
     """Missed, and the schedule says ``missed: skip``."""
     GRACE = "grace"
-    """Missed for longer than the grace."""
+    """Missed, or late, for longer than the grace."""
     SUPERSEDED = "superseded"
     """Missed, and a later missed slot ran in its place (``missed: latest``)."""
     CAP = "cap"
@@ -131,12 +143,15 @@ class Plan:
     """Something odd to log, such as a cursor far in the future."""
 
 
-def plan(state: ScheduleState, now: datetime, awake_since: datetime) -> Plan:
-    """What ``state`` owes at ``now``; the same answer whenever it is asked with the same arguments."""
+def plan(state: ScheduleState, now: datetime, awake_since: datetime, most_fires: int | None = None) -> Plan:
+    """What ``state`` owes at ``now``; the same answer whenever it is asked with the same arguments.
+
+    Of slots that may run side by side at most ``most_fires`` fire: ask again for the rest.
+    """
     now, awake_since = now.astimezone(UTC), awake_since.astimezone(UTC)
     settled_for = state.around.settled_for
     if state.enabled:
-        return _Planning(state, now, awake_since).plan()
+        return _Planning(state, now, awake_since, most_fires).plan()
     if state.disabled_until is None or state.disabled_until > now:
         dropped = tuple(_unfired(slot, Outcome.SKIPPED, Reason.DISABLED) for slot in state.pending)
         return Plan(state.cursor, unfired=dropped, next_at=state.disabled_until, settled_for=settled_for)
@@ -146,7 +161,7 @@ def plan(state: ScheduleState, now: datetime, awake_since: datetime) -> Plan:
         cursor=max(state.cursor, state.disabled_until),
         around=replace(state.around, settled_for=state.rule.start_key(state.around) or settled_for),
     )
-    return replace(_Planning(back, now, awake_since).plan(), enable=True)
+    return replace(_Planning(back, now, awake_since, most_fires).plan(), enable=True)
 
 
 @dataclass(slots=True)
@@ -156,9 +171,13 @@ class _Planning:
     state: ScheduleState
     now: datetime
     awake_since: datetime
+    most_fires: int | None
     cursor: datetime = field(init=False)
     around: Around = field(init=False)
     offset: timedelta = field(init=False)
+    ask: Callable[[datetime], datetime | None] = field(init=False)
+    is_cut: bool = False
+    """More slots are to be caught up than may fire at once: all that is later has to wait."""
     caught_up: list[Slot] = field(default_factory=list)
     due: list[Slot] = field(default_factory=list)
     unfired: list[Unfired] = field(default_factory=list)
@@ -166,13 +185,16 @@ class _Planning:
     def plan(self) -> Plan:
         state, policy = self.state, self.state.policy
         self.offset, self.around = timedelta(milliseconds=state.jitter_offset_ms), state.around
+        self.ask = state.rule.asker(state.around)
         self.cursor, warning = self._sane_cursor()
         before = self._floor()
         until = self.now - self.offset
         if policy.end_at is not None:
             until = min(until, policy.end_at.astimezone(UTC) - MILLISECOND)
         self._sort_missed(before, min(until, self.awake_since - self.offset - MILLISECOND))
-        self._collect_due(self._floor(), until)
+        if not self.is_cut:
+            self._sort_late(self._floor(), until)
+            self._collect_due(self._floor(), until)
         if (self.caught_up or self.due or self.unfired) and not state.rule.is_series:
             self._settle_start(until)
         meeting = _Meeting(state)
@@ -203,7 +225,7 @@ class _Planning:
         if until <= before or first is None:
             return
         policy = self.state.policy
-        too_old = self.now - self.offset - timedelta(seconds=policy.missed_grace_seconds) - MILLISECOND
+        too_old = self._too_old(policy.missed_grace_seconds)
         if not self.state.rule.is_series:  # one is owed; asked from later on, the rule would tell of another
             self._sort_missed_start(first, too_old)
             return
@@ -213,6 +235,19 @@ class _Planning:
         else:
             self._miss(before, recent, Reason.GRACE)
             self._catch_up(recent, until)
+        settled = self.caught_up[-1].due_at if self.caught_up else self._newest(before, until, 1)[0]
+        self.cursor = max(self.cursor, settled)
+
+    def _too_old(self, grace_seconds: float) -> datetime:
+        """Slots up to here were due before the grace began."""
+        return self.now - self.offset - timedelta(seconds=grace_seconds) - MILLISECOND
+
+    def _sort_late(self, before: datetime, until: datetime) -> None:
+        """The slots in (before, until] that are later than the grace are on record as missed."""
+        until = min(until, self._too_old(max(self.state.policy.missed_grace_seconds, SHORTEST_GRACE_SECONDS)))
+        if not self.state.rule.is_series or until <= before or self._next(before, until) is None:
+            return
+        self._miss(before, until, Reason.GRACE)
         self.cursor = max(self.cursor, self._newest(before, until, 1)[0])
 
     def _sort_missed_start(self, slot: datetime, too_old: datetime) -> None:
@@ -232,7 +267,14 @@ class _Planning:
         slots = self._newest(before, until, runs)
         if slots:
             self._miss(before, slots[0] - MILLISECOND, why)
+        most = self._most_at_once(runs)
+        self.is_cut, slots = len(slots) > most, slots[:most]
         self.caught_up.extend(Slot(slot, was_missed=True) for slot in slots)
+
+    def _most_at_once(self, most: int) -> int:
+        """How many of ``most`` slots may fire now; where one bars the next, that is no matter."""
+        is_limited = self.most_fires is not None and self.state.policy.overlap is Overlap.ALLOW
+        return min(most, self.most_fires) if is_limited and self.most_fires is not None else most
 
     def _miss(self, before: datetime, until: datetime, why: Reason) -> None:
         """The slots in (before, until] are missed: a row each, and one for all beyond the cap."""
@@ -241,8 +283,8 @@ class _Planning:
         self.unfired.extend(Unfired(slot, Outcome.MISSED, why) for slot in slots[:most])
         if len(slots) <= most:
             return
-        count, is_exact = self.state.rule.count_between(slots[most - 1], until, self.around, most)
-        last = self._newest(before, until, 1)[0]
+        count, is_exact = self.state.rule.count_between(slots[most - 1], until, self.around, 1)
+        last = self._newest(slots[most - 1], until, 1)[0]
         self.unfired.append(Unfired(slots[most], Outcome.MISSED, why, max(1, count), is_exact, last))
 
     # --- what is due ---
@@ -251,7 +293,7 @@ class _Planning:
         """The oldest slots in (before, until] fire, late or not; what is beyond the cap is for the next turn."""
         if not self.state.rule.is_series and (self.caught_up or self.unfired):
             return
-        slots = self._slots(before, until, self.state.policy.most_catch_up)
+        slots = self._slots(before, until, self._most_at_once(self.state.policy.most_catch_up))
         self.due.extend(Slot(slot) for slot in slots)
         if slots:
             self.cursor = max(self.cursor, slots[-1])
@@ -265,52 +307,46 @@ class _Planning:
     # --- slots ---
 
     def _next(self, after: datetime, until: datetime) -> datetime | None:
-        found = self.state.rule.next_after(after, self.around)
+        found = self.ask(after)
         return found if found is not None and found <= until else None
+
+    def _walk(self, before: datetime, until: datetime) -> Iterator[datetime]:
+        """The slots in (before, until], the oldest first."""
+        found = self._next(before, until)
+        while found is not None:
+            yield found
+            found = self._next(found, until) if self.state.rule.is_series else None
 
     def _slots(self, before: datetime, until: datetime, most: int) -> list[datetime]:
         """The oldest slots in (before, until]."""
-        slots: list[datetime] = []
-        found = self._next(before, until)
-        while found is not None and len(slots) < most:
-            slots.append(found)
-            found = self._next(found, until) if self.state.rule.is_series else None
-        return slots
+        return list(islice(self._walk(before, until), most))
 
     def _newest(self, before: datetime, until: datetime, most: int) -> list[datetime]:
         """The newest slots in (before, until], oldest first, without walking through all of them."""
-        slots = self._slots(before, until, most + 1)
-        if len(slots) <= most:
-            return slots
-        newest = [self._latest(before, until, slots[-1])]
-        for gap in range(most - 1):
-            guess = newest[-1] - newest[-2] if gap else timedelta(minutes=1)
-            newest.append(self._previous(before, newest[-1], abs(guess)))
-        return newest[::-1]
+        wanted = most
+        while True:
+            start = self._start_of(before, until, wanted)
+            slots = list(deque(self._walk(start, until), maxlen=most))
+            if len(slots) == most or start <= before:
+                return slots
+            wanted *= 2  # some expressions share slots: fewer than was guessed
 
-    def _previous(self, before: datetime, slot: datetime, gap: timedelta) -> datetime:
-        """The slot before ``slot``, which exists; ``gap`` is how far apart they probably are."""
-        until = slot - MILLISECOND
-        for gaps in _GAPS_BACK:
-            start = max(before, slot - gap * gaps)
-            if (found := self._next(start, until)) is not None:
-                return self._latest(start, until, found)
-        first = self._next(before, until)
-        assert first is not None
-        return self._latest(before, until, first)
-
-    def _latest(self, before: datetime, until: datetime, found: datetime) -> datetime:
-        """The last slot in (before, until], one of which is ``found``: halving, some 40 questions for a month."""
-        high = until
-        while (following := self._next(found, until)) is not None:
-            found = following
-            middle = found + (high - found) / 2
-            later = self._next(middle, until)
-            if later is None:
-                high = middle
+    def _start_of(self, before: datetime, until: datetime, most: int) -> datetime:
+        """An instant after which, up to ``until``, are about ``most`` slots; ``before`` if there are no more."""
+        span, few = _FIRST_SPAN, until
+        while span < until - before and self._guess(until - span, until, most) < most:
+            few, span = until - span, span * _SPAN_GROWTH
+        many = max(before, until - span)
+        while few - many > _SECOND and self._guess(many, until, most) > 2 * most:
+            middle = many + (few - many) / 2
+            if self._guess(middle, until, most) < most:
+                few = middle
             else:
-                found = later
-        return found
+                many = middle
+        return many
+
+    def _guess(self, after: datetime, until: datetime, most: int) -> int:
+        return self.state.rule.guess_between(after, until, self.around, most)
 
     # --- what comes ---
 

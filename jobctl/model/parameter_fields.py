@@ -7,9 +7,9 @@ from typing import Any
 from jobctl.errors import BadInputError
 from jobctl.model.fields import Field, Text, Truth, table_of
 from jobctl.model.nested_fields import Anything, Named, plain
-from jobctl.model.parameters import Parameter, ParameterType, check_parameter, inferred_type
+from jobctl.model.parameters import Parameter, ParameterType, check_parameter, inferred_type, is_finite
 from jobctl.model.problems import Mark, did_you_mean
-from jobctl.model.readings import WRONG, Entry, Reading, mark_of
+from jobctl.model.readings import WRONG, Entry, Reading, mark_of, shown
 from jobctl.model.yaml_nodes import MappingNode
 
 
@@ -17,12 +17,19 @@ class _Number:
     """A limit of a number."""
 
     words = "a number"
-    types: tuple[type, ...] = (int, float)
 
-    def parse(self, text: str, what: str) -> float:
-        """The number."""
-        del what
-        return int(text, 0) if text.lstrip("+-").isdigit() else float(text)
+    def read(self, reading: Reading, entry: Entry) -> Any:
+        """The number, finite."""
+        value = plain(reading, entry.node)
+        if value is WRONG:
+            return WRONG
+        if type(value) not in (int, float):
+            reading.add(entry.node.mark, f"{entry.name} must be {self.words}", shown(entry.node))
+            return WRONG
+        if not is_finite(value):
+            reading.add(entry.node.mark, f"{entry.name} is out of range", None, "give a smaller number")
+            return WRONG
+        return value
 
     def schema(self) -> dict[str, Any]:
         """A number."""

@@ -225,12 +225,13 @@ def _number(parameter: Parameter, value: Json) -> int | float:
         if isinstance(value, float):
             raise _wrong(parameter, value)
         return value
-    if not _is_finite(value):
+    if not is_finite(value):
         raise _wrong(parameter, str(value))
     return float(value)
 
 
-def _is_finite(value: int | float) -> bool:
+def is_finite(value: int | float) -> bool:
+    """Whether a float can hold it."""
     try:
         return math.isfinite(value)
     except OverflowError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from jobctl.model.cron import CronLine
 
 MILLISECOND = timedelta(milliseconds=1)
+LAST_SLOT = datetime(9700, 1, 1, tzinfo=UTC)
+"""No slot is later: jitter (a century at most) and zones must stay within the years that ``datetime`` knows."""
 
 
 class RuleKind(StrEnum):
@@ -80,6 +82,14 @@ class Rule(ABC):
     def cron_lines(self) -> tuple[CronLine, ...]:
         """The cron expressions that it is made of; none for kinds that are not of the calendar."""
         return ()
+
+    def asker(self, around: Around) -> Callable[[datetime], datetime | None]:
+        """``next_after`` for many questions in a row: what one taught may answer the next."""
+        return lambda after: self.next_after(after, around)
+
+    def guess_between(self, after: datetime, until: datetime, around: Around, most: int) -> int:
+        """About how many slots are later than ``after`` and up to ``until``, cheaply; rather too many than too few."""
+        return self.count_between(after, until, around, most)[0]
 
     def count_between(self, after: datetime, until: datetime, around: Around, most: int) -> tuple[int, bool]:
         """How many slots are later than ``after`` and up to ``until``, and whether that is exact.

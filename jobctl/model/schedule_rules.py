@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from jobctl.model.calendar_rules import Cron, Daily, Monthly, Weekly
 from jobctl.model.instants import format_instant
-from jobctl.model.rules import MILLISECOND, Around, Rule, RuleKind
+from jobctl.model.rules import LAST_SLOT, MILLISECOND, Around, Rule, RuleKind
 
 __all__ = (
     "MILLISECOND", "RULES", "AfterFinish", "Around", "At", "Cron", "Daily", "Every", "Manual", "Monthly", "Reboot",
@@ -34,7 +34,7 @@ class Every(Rule):
 
     def next_after(self, after: datetime, around: Around) -> datetime | None:
         passed = (after.astimezone(UTC) - self.anchor) // self._interval
-        return self.anchor + max(0, passed + 1) * self._interval
+        return _later(self.anchor, self._interval, max(0, passed + 1))
 
     def count_between(self, after: datetime, until: datetime, around: Around, most: int) -> tuple[int, bool]:
         passed = [(instant.astimezone(UTC) - self.anchor) // self._interval for instant in (after, until)]
@@ -71,8 +71,9 @@ class AfterFinish(Rule):
         if around.active:
             return None
         interval, floor = timedelta(milliseconds=self.interval_ms), after.astimezone(UTC)
-        due = self.anchor if around.last_ended_at is None else around.last_ended_at.astimezone(UTC) + interval
-        return due if due > floor else floor + interval
+        ended_at = around.last_ended_at
+        due = self.anchor if ended_at is None else _later(ended_at.astimezone(UTC), interval)
+        return due if due is None or due > floor else _later(floor, interval)
 
     def document(self) -> dict[str, object]:
         return _interval_document(self)
@@ -173,6 +174,13 @@ def _short_duration(milliseconds: int) -> str:
         amount, milliseconds = divmod(milliseconds, size)
         text += f"{amount}{unit}" if amount else ""
     return text
+
+
+def _later(start: datetime, interval: timedelta, times: int = 1) -> datetime | None:
+    """``times`` intervals after ``start``; None beyond the last slot there can be."""
+    if (LAST_SLOT - start) // interval < times:
+        return None
+    return start + times * interval
 
 
 def _instant(text: str) -> datetime:

@@ -15,6 +15,7 @@ from jobctl.model.cron import parse_cron
 from jobctl.model.cron_fields import DAY, WEEKDAY, parse_numbers
 from jobctl.model.durations import parse_duration
 from jobctl.model.instants import format_instant, parse_instant, require_future
+from jobctl.model.rules import LAST_SLOT
 from jobctl.model.schedule_rules import (
     MILLISECOND,
     AfterFinish,
@@ -184,7 +185,10 @@ class _Reading:
         if key not in self._said:
             return None
         what = "time" if key == "at" else key
-        return _whole_milliseconds(parse_instant(self._text(key), self._now, what, self._zone))
+        found = _whole_milliseconds(parse_instant(self._text(key), self._now, what, self._zone))
+        if found > LAST_SLOT:
+            raise BadInputError(f"bad {what}", self._text(key), "no schedule reaches so far", "E_INSTANT")
+        return found
 
     def _seconds(self, key: str, default: float) -> float:
         if key not in self._said:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
 
-from jobctl.errors import StoreDamagedError, UnusableError
+from jobctl.errors import StateConflictError, StoreDamagedError, UnusableError
 from jobctl.store.database import Database, translated
 
 SLICE_PAGES = 256
@@ -22,12 +24,26 @@ SLICE_PAGES = 256
 SIDE_FILES = ("-wal", "-journal", "-shm")
 """What SQLite keeps beside a database; behind a new file of the same name it would be taken for its own."""
 
+_MARKS = ("application_id", "user_version")
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What a file system without hard links answers: link(2), FAT says EPERM."""
+
 Report = Callable[[int, int], None]
 """Told after each slice: pages done, and how many there are."""
 
 
-def write_copy(source: Database, target: str, report: Report = lambda done, total: None) -> int:
-    """A verified copy of the store lies at ``target``, 0600; returns its bytes. What lay there is replaced.
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What was written: its size, and the version of the schema at the moment it shows."""
+
+    size_bytes: int
+    schema_version: int
+
+
+def write_copy(
+    source: Database, target: str, report: Report = lambda done, total: None, *, replace: bool = False
+) -> Copy:
+    """A verified copy of the store lies at ``target``, 0600. With ``replace`` a file that lay there is gone.
 
     Killed anywhere, it leaves no file of that name, or the old one; what it does leave, the next copy of that name
     removes. The copy shows one moment: a read transaction is held throughout, so writers are neither blocked nor
@@ -36,6 +52,7 @@ def write_copy(source: Database, target: str, report: Report = lambda done, tota
     Raises:
         StoreDamagedError: the copy is damaged, so the store is.
         StoreFullError: there is no room; nothing is left of the copy.
+        StateConflictError: there is such a file by now, and it is not to be replaced; it stays.
     """
     with _partial(target) as partial:
         with translated(partial):
@@ -45,15 +62,19 @@ def write_copy(source: Database, target: str, report: Report = lambda done, tota
                 copy.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
                 copy.execute("PRAGMA journal_mode=MEMORY").fetchall()
                 with _snapshot(source):
+                    marks = [source.value(f"PRAGMA {mark}") for mark in _MARKS]
                     _copy_pages(source, copy, report)
-                _verify(source, copy)
+                _verify(source, copy, marks)
             finally:
                 copy.close()
         size = os.stat(partial).st_size
         sync(partial)
-        os.rename(partial, target)
+        if replace:
+            os.rename(partial, target)
+        else:
+            _name(partial, target)
     sync(os.path.dirname(target))
-    return size
+    return Copy(size, int(marks[1]))
 
 
 def leftovers(target: str) -> list[str]:
@@ -113,16 +134,35 @@ def _copy_pages(source: Database, copy: Any, report: Report) -> None:
             report(backup.page_count - backup.remaining, backup.page_count)
 
 
-def _verify(source: Database, copy: Any) -> None:
+def _name(partial: str, target: str) -> None:
+    """The file has the name ``target``, which nobody else had.
+
+    Raises:
+        StateConflictError: somebody had; their file stays.
+    """
+    try:
+        try:
+            os.link(partial, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.rename(partial, target)  # over the empty file of our own
+    except FileExistsError as error:
+        hint = "use another name or --force"
+        raise StateConflictError("there is such a file", target, hint, "E_EXISTS") from error
+    remove_copy(partial)
+
+
+def _verify(source: Database, copy: Any, marks: Sequence[Any]) -> None:
+    """The copy is whole, and a store of that kind and version."""
     verdict = copy.execute("PRAGMA integrity_check").fetchall()
     if verdict != [("ok",)]:
         hint = f"see: jobctl db check ({str(verdict[0][0])[:200]})"
         raise StoreDamagedError("the backup is damaged, so the store is", source.path, hint)
-    for pragma in ("application_id", "user_version"):
-        if copy.execute(f"PRAGMA {pragma}").fetchall() != source.rows(f"PRAGMA {pragma}"):
-            raise StoreDamagedError(
-                f"the backup has another {pragma} than the store", source.path, "try again"
-            )
+    for mark, value in zip(_MARKS, marks, strict=True):
+        if copy.execute(f"PRAGMA {mark}").fetchall() != [(value,)]:
+            raise StoreDamagedError(f"the backup has another {mark} than the store", source.path, "try again")
 
 
 def _is_held(path: str) -> bool:

@@ -64,6 +64,7 @@ class Database:
         self.path = path
         self._owner = os.getpid()
         self._depth = 0
+        self._timeout_seconds = timeout_seconds
         flags = apsw.SQLITE_OPEN_READONLY if read_only or immutable else apsw.SQLITE_OPEN_READWRITE
         if immutable:
             from urllib.parse import quote  # only for copies
@@ -160,17 +161,19 @@ class Database:
 
     def set_timeout(self, seconds: float) -> None:
         """Waiting for the write lock takes at most ``seconds`` from now on."""
+        self._timeout_seconds = seconds
         self.peewee.connection().setbusytimeout(int(seconds * 1000))
 
     def checkpoint(self) -> bool:
         """Whether the WAL was emptied: not while others read or write, or the disk is full. Never waits."""
+        patience = self._timeout_seconds
         self.set_timeout(0)
         try:
             return not self.value("PRAGMA wal_checkpoint(TRUNCATE)")
         except (StoreBusyError, StoreFullError):
             return False
         finally:
-            self.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
+            self.set_timeout(patience)
 
     def close(self) -> None:
         """The connection is closed; closing twice is harmless."""

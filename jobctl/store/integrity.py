@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import islice
 
 import apsw
@@ -19,9 +18,9 @@ from jobctl.errors import StoreBusyError, StoreDamagedError, UnusableError
 from jobctl.model.integrity import Check, Checkup, Level
 from jobctl.store.backups import SIDE_FILES
 from jobctl.store.database import Database, Row, check_file, check_identity
+from jobctl.store.documents import DOCUMENTS, Documents
 from jobctl.store.invariants import INVARIANTS, Invariant
 from jobctl.store.migrations import MIGRATIONS, NEWEST
-from jobctl.store.specs import spec_of
 
 MOST_EXAMPLES = 5
 MOST_COUNTED = 1000
@@ -144,11 +143,9 @@ class _Examination:
         for invariant in INVARIANTS:
             if invariant.since <= self._version and not (invariant.slow and self._quick):
                 yield self._step_of(invariant)
-        yield _Step(
-            Check("documents", "every waiting or running job can be read", remedy="jobctl cancel ID"),
-            self._documents,
-        )
-        yield _Step(Check("hashes", "every environment is as it was stored", remedy=_RESTORE), self._hashes)
+        for documents in DOCUMENTS:
+            if documents.since <= self._version:
+                yield self._step_reading(documents)
         if self._runs is not None:
             remedy = "harmless: the supervisor removes them; only their room is lost"
             yield _Step(
@@ -159,6 +156,10 @@ class _Examination:
     def _step_of(self, invariant: Invariant) -> _Step:
         check = Check(invariant.name, invariant.says, invariant.level, remedy=invariant.remedy)
         return _Step(check, lambda: (str(row[0]) for row in self._rows(invariant.query)))
+
+    def _step_reading(self, documents: Documents) -> _Step:
+        check = Check(documents.name, documents.says, remedy=documents.remedy or _RESTORE)
+        return _Step(check, lambda: documents.find(self._rows))
 
     def _rows(self, sql: str) -> Iterator[Row]:
         """Row by row: of a million broken ones only the first few are kept."""
@@ -185,22 +186,7 @@ class _Examination:
         for table, rowid, parent, _ in self._rows("PRAGMA foreign_key_check"):
             yield f"{table} row {rowid if rowid is not None else '?'} refers to no row of {parent}"
 
-    # --- what queries cannot tell ---
-
-    def _documents(self) -> Iterator[str]:
-        for job_id, text in self._rows(
-            "SELECT s.job_id, s.spec FROM job_specs s JOIN jobs j ON j.id=s.job_id"
-            " WHERE j.state IN('created','queued','running')"
-        ):
-            try:
-                spec_of(text)
-            except (ValueError, TypeError):
-                yield f"job {job_id}"
-
-    def _hashes(self) -> Iterator[str]:
-        for digest, body in self._rows("SELECT hash, body FROM environments"):
-            if sha256(body.encode()).hexdigest()[: len(digest)] != digest:
-                yield str(digest)[:12]
+    # --- beside the file ---
 
     def _directories(self) -> Iterator[str]:
         """A directory is made only after its job is in the store, and removed after it: looked at twice."""

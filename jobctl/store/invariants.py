@@ -36,6 +36,18 @@ _DRIFTED = " OR ".join(
     for state in STATES
 )
 
+
+def _reused(*tables: str) -> str:
+    """The tables some of whose ids are newer than the newest that SQLite remembers to have given."""
+    return " UNION ALL ".join(
+        f"SELECT '{table}' WHERE (SELECT ifnull(max(id), 0) FROM {table})"
+        f">(SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name='{table}')"
+        for table in tables
+    )
+
+
+_OLD_IDS = "restore a backup made before; new ones may take ids of old ones"
+
 INVARIANTS = (
     Invariant(
         "states",
@@ -126,12 +138,8 @@ INVARIANTS = (
     Invariant(
         "ids",
         "no id will be used again",
-        " UNION ALL ".join(
-            f"SELECT '{table}' WHERE (SELECT ifnull(max(id), 0) FROM {table})"
-            f">(SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name='{table}')"
-            for table in ("jobs", "events", "lives")
-        ),
-        "restore a backup made before; new jobs may take ids of old ones",
+        _reused("jobs", "events", "lives"),
+        _OLD_IDS,
     ),
     Invariant(
         "environments",
@@ -141,4 +149,38 @@ INVARIANTS = (
         "harmless; they take room only",
         level=Level.WASTE,
     ),
+    Invariant(
+        "slots",
+        "every slot that fired has a job",
+        "SELECT s.name FROM schedule_fires f JOIN schedules s ON s.id=f.schedule_id"
+        " WHERE f.outcome='fired' AND f.job_id IS NULL",
+        "only the history of these schedules is incomplete",
+        since=7,
+    ),
+    Invariant(
+        "turns",
+        "every schedule that waits for the end of a job knows what for",
+        "SELECT name FROM schedules s WHERE CASE WHEN waiting=0 OR kind<>'after_finish' THEN waiting<>"
+        "EXISTS(SELECT 1 FROM schedule_fires WHERE schedule_id=s.id AND outcome='pending') ELSE 0 END",
+        "jobctl schedule disable NAME, then jobctl schedule enable NAME",
+        since=7,
+    ),
+    Invariant(
+        "generations",
+        "no daemon is behind its own past",
+        "SELECT name FROM daemons d WHERE (state IN('starting','running','stopping') AND generation<1)"
+        " OR started_revision>revision OR starts_done>starts_asked OR restarts_done>restarts_asked"
+        " OR EXISTS(SELECT 1 FROM daemon_exits e WHERE e.daemon_id=d.id AND e.generation>d.generation"
+        "-(d.state IN('starting','running','stopping')))",
+        "jobctl daemon remove NAME, then add it anew",
+        since=8,
+    ),
+    Invariant(
+        "schedule_ids",
+        "no id of a schedule will be used again",
+        _reused("schedules", "schedule_fires"),
+        _OLD_IDS,
+        since=7,
+    ),
+    Invariant("daemon_ids", "no id of a daemon will be used again", _reused("daemons"), _OLD_IDS, since=8),
 )

@@ -55,7 +55,7 @@ def locked(path: str) -> Iterator[None]:
 def back_up(database: Database, target: str) -> None:
     """A verified copy of the store lies at ``target``; a killed backup leaves no file of that name."""
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-    write_copy(database, target)
+    write_copy(database, target, replace=True)
 
 
 def _create_file(path: str) -> None:

@@ -43,8 +43,10 @@ class Vacuum:
         The copy it makes on the way lies in a file, not in memory.
         """
         self._database.rows("PRAGMA temp_store=1")
-        self._database.rows("VACUUM")
-        self._database.rows("PRAGMA temp_store=2")
+        try:
+            self._database.rows("VACUUM")
+        finally:
+            self._database.rows("PRAGMA temp_store=2")
 
     def checkpoint(self) -> bool:
         """Whether the WAL was emptied; it never waits for readers, or writers would have to wait too."""

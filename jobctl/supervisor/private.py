@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from jobctl.actions.submissions import store_jobs
+from jobctl.actions.admissions import store_jobs
 from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.registry import EXECUTORS

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from jobctl.actions.admissions import check_submissions
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.schedule_runs import scheduled_job
 from jobctl.actions.schedule_states import Watch, offset_ms, schedule_state
-from jobctl.actions.submissions import check_submissions
 from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
 from jobctl.errors import (
     BadInputError,

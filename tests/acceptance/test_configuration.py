@@ -41,6 +41,23 @@ def test_up_refuses_to_start_with_a_broken_file_and_shows_every_problem(site: Si
     assert site.store.lives.unended() == []
 
 
+def test_up_and_reload_leave_all_as_it_is_where_the_file_is_missing(site: Site) -> None:
+    path = write(
+        site,
+        "jobs: {a: {command: x}}\nschedules: {s: {command: x, daily: '03:00'}}\n"
+        "daemons: {web: {command: sleep 1000, autostart: never}}\n",
+    )
+    assert run_cli("reload", home=site.home.path).code == 0
+    before = kinds(site)
+    path.unlink()
+    assert run_cli("reload", home=site.home.path).code == 3
+    assert run_cli("up", "--until-idle", home=site.home.path).code == 0
+    assert [kind for kind in kinds(site)[len(before) :] if not kind.startswith("supervisor.")] == []
+    write(site, "")
+    assert "gone from the file" in run_cli("up", "--until-idle", home=site.home.path).out
+    assert site.store.schedules.list()[0].enabled is False
+
+
 def test_json_of_a_broken_file_lists_the_problems(site: Site) -> None:
     write(site, BROKEN)
     ended = run_cli("reload", "--json", home=site.home.path)

@@ -9,7 +9,7 @@ import json
 
 import apsw
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.clock import SystemClock
 from tests.bench.support import (
     figure,

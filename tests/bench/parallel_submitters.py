@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from tests.bench.support import figure, headline, spread, store_of, submission, throwaway_home

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from jobctl.store import Store

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from jobctl.store import Store

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobctl.actions.callers import caller_context
 from jobctl.actions.requests import JobRequest
-from jobctl.actions.submissions import SubmissionBuilder, caller_context
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.clock import SystemClock
 from jobctl.model.homes import Home
 from jobctl.model.specs import Submission

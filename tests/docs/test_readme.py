@@ -8,8 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from jobctl import errors
+from jobctl.actions.admissions import submit
+from jobctl.actions.callers import caller_context
 from jobctl.actions.requests import JobRequest
-from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.cli.app import EXIT_READER_GONE
 from jobctl.clock import SystemClock
 from jobctl.model.configurations import parse_configuration

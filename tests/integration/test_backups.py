@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -115,6 +116,18 @@ def value_in(path: Path, sql: str) -> int:
         copy.close()
 
 
+def test_a_migration_meanwhile_is_no_damage(full: Stage, place: Path) -> None:
+    """The copy is that of the moment it began, and is told to be of that version."""
+    before = full.store.database.value("PRAGMA user_version")
+
+    def migrate(done: int, total: int) -> None:
+        full.store.database.rows(f"PRAGMA user_version={before + 1}")
+
+    made = back_up_store(full.home, BackupRequest(str(place / "copy.db")), full.clock, migrate)
+    assert full.store.database.value("PRAGMA user_version") == before + 1
+    assert value_in(place / "copy.db", "PRAGMA user_version") == made.schema_version == before
+
+
 def test_an_existing_file_is_kept_without_force(full: Stage, place: Path) -> None:
     target = place / "copy.db"
     target.write_text("precious")
@@ -124,6 +137,33 @@ def test_an_existing_file_is_kept_without_force(full: Stage, place: Path) -> Non
     back_up(full, target, force=True)
     assert check_copy(str(target), quick=True, report=silent).is_sound
     assert os.listdir(place) == ["copy.db"]
+
+
+def no_links(source: str, target: str) -> None:
+    """As FAT answers."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_came_meanwhile_is_kept_without_force(
+    full: Stage, place: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    target = place / "copy.db"
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+
+    def come(done: int, total: int) -> None:
+        target.write_text("precious")
+
+    with pytest.raises(StateConflictError, match="there is such a file") as error:
+        back_up_store(full.home, BackupRequest(str(target)), full.clock, come)
+    assert (error.value.code, target.read_text(), os.listdir(place)) == ("E_EXISTS", "precious", ["copy.db"])
+    back_up_store(full.home, BackupRequest(str(target), force=True), full.clock, come)
+    assert check_copy(str(target), quick=True, report=silent).is_sound
+    target.unlink()
+    back_up(full, target)
+    assert (os.listdir(place), target.stat().st_nlink) == (["copy.db"], 1)
+    assert check_copy(str(target), quick=True, report=silent).is_sound
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])

@@ -12,6 +12,7 @@ from jobctl.actions.queues import resume_queue
 from jobctl.configuration import LARGEST_FILE, configuration_path, read_configuration
 from jobctl.errors import BadFileError, BadInputError, JobctlError, UnusableError
 from jobctl.model.configurations import parse_configuration
+from jobctl.model.daemons import Source
 from jobctl.model.homes import Home
 from jobctl.model.queues import Queue, Rate
 from jobctl.model.states import JobStatus
@@ -197,16 +198,60 @@ def test_a_broken_file_changes_nothing_in_the_supervisor(stage: Stage) -> None:
     assert [queue.name for queue in stage.store.queues.limits()] == ["default"]
 
 
-def test_a_file_that_is_gone_means_the_defaults(stage: Stage) -> None:
+NAMING = """
+settings: {idle_interval: 700ms}
+jobs: {a: {command: x, schedule: {daily: "03:00"}}}
+schedules: {s: {command: x, daily: "03:00"}}
+daemons: {web: {command: sleep 1000, autostart: never}}
+"""
+
+
+def named(stage: Stage) -> tuple[bool, bool, bool, bool]:
+    """Whether what the file named holds: its job, that one's schedule, the other schedule, the daemon."""
+    jobs = {one.definition.name: one.gone_at is None for one in stage.store.definitions.list()}
+    schedules = {one.name: one.enabled for one in stage.store.schedules.list()}
+    (daemon,) = stage.store.daemons.all()
+    return jobs["a"], schedules["a"], schedules["s"], daemon.source is Source.FILE
+
+
+def test_a_file_that_is_gone_changes_nothing_and_an_empty_one_retires_all(stage: Stage) -> None:
     supervisor = stage.supervise()
-    path = write(stage.home, "settings: {idle_interval: 700ms}")
+    path = write(stage.home, NAMING)
     request_reload(stage.store)
     supervisor.turn()
     path.unlink()
     request_reload(stage.store)
     supervisor.turn()
     supervisor.turn()
-    assert supervisor.pause_seconds() == 1.0
+    (_, (kind, data)) = reloads(stage)
+    assert kind == "supervisor.reload_refused" and isinstance(data, dict)
+    assert "no configuration at" in data["error"]
+    assert named(stage) == (True, True, True, True)
+    assert supervisor.pause_seconds() <= 0.7
+    write(stage.home, "")
+    request_reload(stage.store)
+    supervisor.turn()
+    assert named(stage) == (False, False, False, False)
+
+
+@pytest.mark.parametrize("place", ["read_configuration", "apply_configuration"])
+def test_a_bug_in_a_reload_refuses_it_and_the_supervisor_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by hand")
+
+    supervisor = stage.supervise()
+    write(stage.home, NAMING)
+    monkeypatch.setattr(f"jobctl.supervisor.reloads.{place}", fail)
+    request_reload(stage.store)
+    supervisor.turn()
+    supervisor.turn()
+    ((kind, data),) = reloads(stage)
+    assert kind == "supervisor.reload_refused" and isinstance(data, dict)
+    assert data["error"] == "a bug in jobctl: ZeroDivisionError: by hand"
+    assert "in fail" in data["traceback"][-1]
+    assert stage.store.definitions.list() == []
 
 
 def test_the_environment_wins_over_the_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

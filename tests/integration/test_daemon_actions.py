@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from jobctl.actions import daemons as actions
+from jobctl.actions.callers import CallerContext
 from jobctl.actions.configurations import apply_configuration
 from jobctl.actions.daemon_waits import DaemonWait, hindrance, is_in, is_restarted, is_started, is_stopped
-from jobctl.actions.submissions import CallerContext
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.configurations import parse_configuration
 from jobctl.model.daemon_fields import parse_value

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.actions.admissions import store_jobs
+from jobctl.actions.callers import CallerContext
 from jobctl.actions.catalog import Card, catalog, details
 from jobctl.actions.configurations import apply_configuration, request_reload
 from jobctl.actions.definitions import (
@@ -17,7 +19,7 @@ from jobctl.actions.definitions import (
     named_definition,
 )
 from jobctl.actions.requests import JobRequest
-from jobctl.actions.submissions import CallerContext, SubmissionBuilder, store_jobs
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.configurations import Configuration, parse_configuration
 from jobctl.model.definitions import Source
@@ -114,13 +116,13 @@ def test_a_reload_that_names_what_is_not_there_is_refused_by_the_supervisor(stag
     assert not stage.store.queues.exists("new")
 
 
-def test_a_supervisor_disables_the_jobs_of_a_file_that_is_gone(stage: Stage) -> None:
+def test_a_supervisor_disables_the_jobs_that_an_empty_file_no_longer_names(stage: Stage) -> None:
     supervisor = stage.supervise()
     write(stage, "jobs: {a: {command: x}}")
     request_reload(stage.store)
     supervisor.turn()
     assert applied_definition(stage.store, "a").shell == "x"
-    os.unlink(f"{stage.home.path}/jobctl.yaml")
+    write(stage, "")
     request_reload(stage.store)
     supervisor.turn()
     with pytest.raises(NotFoundError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,24 @@ import pytest
 from jobctl.actions.integrity import check_copy, check_store
 from jobctl.errors import NotFoundError, StoreForeignError, UnusableError
 from jobctl.model.batches import BatchSubmission, Item
+from jobctl.model.daemons import DaemonDefinition, DaemonExit, DaemonState, Generation
+from jobctl.model.daemons import Source as DaemonSource
+from jobctl.model.definitions import Definition
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.homes import Home
 from jobctl.model.integrity import Check, Checkup, Level
+from jobctl.model.parameters import Parameter
+from jobctl.model.schedule_records import Fire, ScheduleText, Trigger
+from jobctl.model.schedule_records import Source as ScheduleSource
+from jobctl.model.schedule_rules import Every
 from jobctl.model.specs import JobSpec, Submission
-from jobctl.model.states import JobKind
+from jobctl.model.states import JobId, JobKind
 from jobctl.store.database import Database
+from jobctl.store.documents import DOCUMENTS
 from jobctl.store.integrity import examine
 from jobctl.store.invariants import INVARIANTS
 from jobctl.store.migrations import MIGRATIONS, NEWEST
+from jobctl.store.schedules import Standing
 from jobctl.store.specs import environment_text
 from tests.support.damage import fingerprint, flip, overwrite, root_page
 from tests.support.histories import History
@@ -33,6 +44,27 @@ def silent(done: int, total: int, name: str) -> None:
 
 def check(home: Home, *, quick: bool = False) -> Checkup:
     return check_store(home, quick=quick, report=silent)
+
+
+def declare(history: History) -> None:
+    """A definition, schedules with slots of every outcome, and a daemon that was restarted once."""
+    store, now = history.store, history.clock.now_ms()
+    store.definitions.put(Definition("copy", command=("true",), parameters=(Parameter("to"),)), now)
+    rule = Every(60_000, datetime(2026, 1, 1, tzinfo=UTC))
+    text = ScheduleText("every", "1m", rule.document(), "Europe/Berlin", {"job": {"command": ["true"]}})
+    first = store.schedules.add("first", text, ScheduleSource.COMMAND_LINE, now)
+    for number, outcome in enumerate(("fired", "pending", "skipped", "missed", "failed")):
+        job_id = JobId(1) if outcome == "fired" else None
+        store.schedules.decide(first, Fire(number, now, outcome, Trigger.SLOT, job_id=job_id))
+    store.schedules.stand(first, Standing(now, now, waiting=True))
+    of_definition = replace(text, template={"definition": "copy", "parameters": {"to": "x"}})
+    store.schedules.add("second", of_definition, ScheduleSource.COMMAND_LINE, now)
+    store.daemons.add(DaemonDefinition("watcher", command=("true",)), DaemonSource.CLI, now)
+    watcher = store.daemons.get("watcher")
+    assert watcher is not None
+    running = DaemonState.RUNNING
+    store.daemons.record(replace(watcher, state=running, generation=Generation(2), started_revision=1))
+    store.daemons.record_exit(watcher.id, DaemonExit(Generation(1), 7, now, now, 0, None, "exit", None))
 
 
 def fill(history: History) -> None:
@@ -50,6 +82,7 @@ def fill(history: History) -> None:
     items = tuple(Item(text, ("true", text)) for text in "abc")
     with history.store.write():
         history.store.batches.submit(BatchSubmission(parent, child, items, 2, None), history.clock.now_ms())
+        declare(history)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +170,32 @@ _IS = "WHERE id=(SELECT min(id) FROM jobs WHERE"
          " (SELECT id FROM jobs WHERE reason='hold')", 1),
         ("hashes", "UPDATE environments SET body='{\"A\":\"c\"}' WHERE body<>'{}'", 1),
         ("environments", _ORPHAN, 1),
+        ("definitions", "UPDATE definitions SET document='[]'", 1),
+        ("definitions", "UPDATE definitions SET document='{\"parameters\":[{\"type\":\"int\"}]}'", 1),
+        ("schedules", "UPDATE schedules SET rule='{\"kind\":\"hourly\"}'", 2),
+        ("schedules", "UPDATE schedules SET rule='{\"kind\":\"every\"}' WHERE name='first'", 1),
+        ("schedules", "UPDATE schedules SET rule='3' WHERE name='first'", 1),
+        ("schedules", "UPDATE schedules SET kind='cron' WHERE name='first'", 1),
+        ("schedules", "UPDATE schedules SET kind='cron', rule='{\"kind\":\"cron\",\"lines\":[\"61 * * * *\"]}'"
+         " WHERE name='second'", 1),
+        ("schedules", "UPDATE schedules SET timezone='Mars/Olympus' WHERE name='first'", 1),
+        ("schedules", "UPDATE schedules SET timezone='Europe' WHERE name='first'", 1),
+        ("schedules", "UPDATE schedules SET template='{\"parameters\":{}}' WHERE name='second'", 1),
+        ("schedules", "UPDATE schedules SET template='[]' WHERE name='second'", 1),
+        ("slots", "UPDATE schedule_fires SET job_id=NULL", 1),
+        ("turns", "UPDATE schedules SET waiting=0", 1),
+        ("turns", "DELETE FROM schedule_fires WHERE outcome='pending'", 1),
+        ("daemons", "UPDATE daemons SET definition='{\"name\":\"watcher\",\"colour\":1}'", 1),
+        ("daemons", "UPDATE daemons SET definition='{\"name\":\"other\"}'", 1),
+        ("daemons", "UPDATE daemons SET definition='[]'", 1),
+        ("generations", "UPDATE daemons SET generation=0", 1),
+        ("generations", "UPDATE daemon_exits SET generation=2", 1),
+        ("generations", "UPDATE daemon_exits SET generation=3", 1),
+        ("generations", "UPDATE daemons SET started_revision=5", 1),
+        ("generations", "UPDATE daemons SET restarts_done=1", 1),
+        ("schedule_ids", "UPDATE sqlite_sequence SET seq=1 WHERE name='schedules'", 1),
+        ("schedule_ids", "DELETE FROM sqlite_sequence WHERE name='schedule_fires'", 1),
+        ("daemon_ids", "UPDATE sqlite_sequence SET seq=0 WHERE name='daemons'", 1),
         ("references", f"UPDATE jobs SET queue='nowhere' {_IS} state='queued')", 1),
         ("schema", "DROP TRIGGER jobs_terminal", 1),
         ("schema", "DROP INDEX jobs_claim", 1),
@@ -165,7 +224,7 @@ def test_only_the_first_of_many_are_told(home: Home) -> None:
 def test_every_invariant_has_a_test() -> None:
     marks = test_a_broken_rule_is_named.pytestmark  # type: ignore[attr-defined]
     tested = {row[0] for row in marks[0].args[1]}
-    assert {invariant.name for invariant in INVARIANTS} <= tested
+    assert {rule.name for rule in (*INVARIANTS, *DOCUMENTS)} <= tested
 
 
 def test_a_directory_without_a_job_is_waste(home: Home) -> None:

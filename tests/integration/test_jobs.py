@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.actions import jobs as actions
+from jobctl.actions.admissions import submit
 from jobctl.actions.jobs import Action, CancelOptions, Done
-from jobctl.actions.submissions import submit
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.selectors import parse_selector
 from jobctl.model.states import JobId, JobStatus

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.model.lives import LifeKind
 from jobctl.model.states import JobId, JobStatus, Reason
 from jobctl.settings import Settings

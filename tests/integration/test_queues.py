@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.actions import queues as actions
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.queues import parse_rate
 from jobctl.store import Store

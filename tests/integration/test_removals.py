@@ -123,7 +123,7 @@ def test_standard_input_kept_for_a_removed_job_goes_with_it(stage: Stage) -> Non
 
 
 def test_more_than_a_thousand_jobs_go_in_several_transactions(stage: Stage) -> None:
-    from jobctl.actions.submissions import submit
+    from jobctl.actions.admissions import submit
     from tests.support.stores import make_submission
 
     submit(stage.store, [make_submission(hold=True) for _ in range(2100)], stage.clock)

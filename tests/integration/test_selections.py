@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobctl.actions.submissions import needed_jobs
+from jobctl.actions.admissions import needed_jobs
 from jobctl.errors import NotFoundError
 from jobctl.model.filters import JobFilter
 from jobctl.model.jobs import Job

@@ -9,8 +9,9 @@ import pytest
 from jobctl.actions.integrity import check_store
 from jobctl.actions.removals import remove
 from jobctl.actions.vacuums import vacuum_store
-from jobctl.errors import StateConflictError
+from jobctl.errors import StateConflictError, StoreBusyError
 from jobctl.model.selectors import parse_selector
+from jobctl.store.vacuums import Vacuum
 from tests.support.supervisors import Stage
 
 
@@ -98,3 +99,33 @@ def test_a_full_one_is_refused_during_a_run_of_its_own(stage: Stage) -> None:
         vacuum_store(stage.store, full=True, report=silent)
     stage.kill(supervisor)
     assert vacuum_store(stage.store, full=True, report=silent).full
+
+
+def test_a_failed_one_leaves_the_connection_as_it_was(stage: Stage) -> None:
+    empty(stage, 20)
+    database = stage.store.database
+    patience = database.value("PRAGMA busy_timeout")
+    assert patience == 30_000
+
+    def stop(done: int, total: int, what: str) -> None:
+        if what == "done":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vacuum_store(stage.store, full=False, report=stop)
+    assert database.value("PRAGMA busy_timeout") == patience
+    database.set_timeout(0)
+    other = stage.store.__class__.open(stage.home, stage.clock)
+    with other as writer, writer.write(), pytest.raises(StoreBusyError):
+        Vacuum(database).rewrite()
+    assert database.value("PRAGMA temp_store") == 2
+
+
+@pytest.mark.parametrize("seconds", [0.05, 7.0])
+def test_a_checkpoint_waits_for_nobody_and_leaves_the_patience_as_it_was(
+    stage: Stage, seconds: float
+) -> None:
+    stage.store.database.set_timeout(seconds)
+    stage.submit("true", hold=True)
+    assert stage.store.database.checkpoint()
+    assert stage.store.database.value("PRAGMA busy_timeout") == seconds * 1000

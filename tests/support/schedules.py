@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobctl.actions.callers import CallerContext
 from jobctl.actions.queues import set_paused
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.schedules import ScheduleCaller, ScheduleRequest, add_schedule, edit_schedule
-from jobctl.actions.submissions import CallerContext
 from jobctl.clock import Clock, to_ms
 from jobctl.model.schedule_records import Fire, Schedule
 from jobctl.model.states import JobId, Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobctl.actions.submissions import CallerContext
+from jobctl.actions.callers import CallerContext
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.lives import LifeKind

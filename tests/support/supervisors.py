@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobctl.actions.submissions import submit
+from jobctl.actions.admissions import submit
 from jobctl.clock import Clock, SystemClock
 from jobctl.executors.base import AttemptOrder, Executor, StartedProcess
 from jobctl.executors.command import CommandExecutor

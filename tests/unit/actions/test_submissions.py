@@ -13,9 +13,13 @@ from jobctl.settings import Settings
 from tests.support.stores import NOON, make_caller
 
 
-def build(root: Path, environment: dict[str, str] | None = None, **fields: object) -> Submission:
+def build(
+    root: Path, environment: dict[str, str] | None = None, *, waits: bool = True, **fields: object
+) -> Submission:
     fields.setdefault("command", ("true",))
-    builder = SubmissionBuilder(make_caller(root, environment), Settings(), lambda: ["default", "gpu"])
+    builder = SubmissionBuilder(
+        make_caller(root, environment), Settings(), lambda: ["default", "gpu"], waits=waits
+    )
     return builder.build(JobRequest(**fields))  # type: ignore[arg-type]
 
 
@@ -192,3 +196,17 @@ def test_inside_a_job_of_this_home_a_child_is_made(tmp_path: Path) -> None:
 def test_a_job_of_another_home_is_no_parent(tmp_path: Path) -> None:
     job = build(tmp_path, {"JOBCTL_JOB_ID": "7", "JOBCTL_HOME": str(tmp_path / "other")})
     assert (job.parent_id, job.submitted_by) == (None, None)
+
+
+def test_an_env_file_may_be_a_fifo_only_where_somebody_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("fifo", "/dev/null"):
+        with pytest.raises(BadInputError, match="no regular file"):
+            build(tmp_path, None, waits=False, env_file=name)
+    reader, writer = os.pipe()  # as the shell's <(…) is one
+    try:
+        os.write(writer, b"A=1\n")
+        os.close(writer)
+        assert build(tmp_path, {}, env_file=f"/dev/fd/{reader}").spec.env["A"] == "1"
+    finally:
+        os.close(reader)

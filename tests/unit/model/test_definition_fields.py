@@ -119,6 +119,29 @@ def document_of(text: str) -> Any:
     return plain(Reading(problems), root)
 
 
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (".inf", "no number of JSON"), ("-.inf", "no number of JSON"), (".nan", "no number of JSON"),
+        ("1e400", "no number of JSON"), ("9" * 400, "min is out of range"), ("'3'", "min must be a number"),
+        ("true", "min must be a number"), ("[3]", "min must be a number"), ("0123", "min must be a number"),
+    ],
+)  # fmt: skip
+def test_a_limit_is_a_finite_number(written: str, message: str) -> None:
+    with pytest.raises(BadFileError, match=message):
+        parse_configuration(
+            f"jobs: {{a: {{command: x, parameters: {{p: {{type: float, min: {written}}}}}}}}}", "f"
+        )
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("3", 3), ("-3", -3), ("0x1F", 31), ("0o17", 15), ("+2.5", 2.5), ("1e3", 1000.0)]
+)
+def test_a_limit_is_read_as_yaml_writes_numbers(written: str, value: float) -> None:
+    text = f"jobs: {{a: {{command: x, parameters: {{p: {{type: float, min: {written}}}}}}}}}"
+    assert parse_configuration(text, "f").definitions["a"].parameters[0].min == value
+
+
 def test_every_key_is_read() -> None:
     found = parse_configuration(EVERYTHING, "x")
     report = found.definitions["report"]

@@ -138,3 +138,21 @@ def test_after_finish_knows_nothing_while_a_job_runs() -> None:
 
 def test_reboot_without_a_supervisor_has_no_next() -> None:
     assert Reboot().next_after(NOON, Around(BERLIN)) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [*EVERY_KIND, Every(36_525 * 86_400_000, NOON), AfterFinish(36_525 * 86_400_000, NOON), Daily(((0, 0),))],
+    ids=lambda rule: f"{rule.kind} {rule.expression}",
+)
+def test_slots_end_before_the_years_that_datetime_knows(rule: Rule) -> None:
+    century = timedelta(days=36_525)
+    for year in (2026, 9600, 9699, 9998):
+        found, ended_at = datetime(year, 12, 31, 23, 59, tzinfo=UTC), NOON.replace(year=year)
+        for _ in range(100):
+            around = Around(ZoneInfo("Pacific/Kiritimati"), last_ended_at=ended_at)
+            following = rule.next_after(found, around)
+            if following is None:
+                break
+            found = following
+            assert (found + century).astimezone(around.zone)

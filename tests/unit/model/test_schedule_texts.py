@@ -156,3 +156,11 @@ def test_one_string_stands_for_its_keys(text: str, keys: dict[str, Given]) -> No
 def test_an_empty_string_is_no_schedule() -> None:
     with pytest.raises(BadInputError, match="schedule is empty"):
         split_shorthand("  ")
+
+
+@pytest.mark.parametrize("key", ["start", "end", "at"])
+def test_a_time_that_no_slot_can_have_is_refused(key: str) -> None:
+    rest = {} if key == "at" else {"every": "36525d", "jitter": "36525d"}
+    with pytest.raises(BadInputError, match="no schedule reaches so far"):
+        parse_schedule({**rest, key: "9990-01-01T00:00:00Z"}, HERE)
+    assert parse_schedule({**rest, key: "9600-01-01T00:00:00Z"}, HERE)
