@@ -2,7 +2,9 @@
 
     JobctlError                       70  a bug, if nothing more exact is raised
     ├── BadInputError                  2  bad input, nothing changed
-    │   └── BadFileError               2  the same of a file, with every problem in it
+    │   ├── BadFileError               2  the same of a file, with every problem in it
+    │   ├── ExpressionError            2  the text of a condition or template is wrong; it knows the column
+    │   └── EvaluationError            2  a condition or template found no value; in a step: the step fails
     ├── NotFoundError                  3  no such job, queue, schedule, daemon, workflow
     ├── StateConflictError             4  refused in the present state
     ├── UnusableError                  5  the store or the system is unusable
@@ -79,6 +81,29 @@ class BadFileError(BadInputError):
         super().__init__(what, value, hint, code)
         self.details = details
         self.problems = problems
+
+
+class ExpressionError(BadInputError):
+    """The text of a condition or template is wrong at one place.
+
+    Args:
+        reason: what is wrong; the message adds the column.
+        column: where, from 1, in characters of the text.
+        value, hint: as in ``JobctlError``.
+    """
+
+    default_code = "E_EXPRESSION"
+
+    def __init__(self, reason: str, column: int, value: object = None, hint: str = "") -> None:
+        super().__init__(f"{reason} (column {column})", value, hint)
+        self.reason = reason
+        self.column = column
+
+
+class EvaluationError(BadInputError):
+    """A condition or template has no value with the data at hand: a missing key, two kinds compared."""
+
+    default_code = "E_EVALUATION"
 
 
 class NotFoundError(JobctlError):

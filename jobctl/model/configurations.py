@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from jobctl.errors import BadInputError
-from jobctl.model.fields import Field, Patterns, Rate, Schema, Truth, Whole
+from jobctl.model.fields import Field, Rate, Schema, Truth, Whole
 from jobctl.model.names import check_queue_name
+from jobctl.model.nested_fields import Patterns
 from jobctl.model.problems import Mark, Problem, did_you_mean, file_error
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE
 from jobctl.model.queues import Rate as QueueRate
@@ -17,7 +18,7 @@ from jobctl.model.setting_fields import MOST_SLOTS, SETTINGS
 from jobctl.model.settings import Settings
 from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode, read_yaml
 
-QUEUE_FIELDS = {
+QUEUE_FIELDS: dict[str, Field[Any]] = {
     found.name: found
     for found in (
         Field("concurrency", Whole(1, MOST_SLOTS), "slots", str(DEFAULT_CONCURRENCY)),
@@ -118,7 +119,7 @@ def configuration_schema() -> Schema:
     }  # fmt: skip
 
 
-def _object_schema(table: Mapping[str, Field]) -> Schema:
+def _object_schema(table: Mapping[str, Field[Any]]) -> Schema:
     properties = {name: {**known.schema(), "default": known.default} for name, known in table.items()}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
@@ -187,7 +188,7 @@ class _Reading:
                 hint = f"queues: says {queue.concurrency}; keep one"
                 self._add(mark, "the concurrency of the queue default is given twice", str(wanted), hint)
 
-    def _known(self, node: Node, what: str, table: Mapping[str, Field], noun: str) -> dict[str, Any]:
+    def _known(self, node: Node, what: str, table: Mapping[str, Field[Any]], noun: str) -> dict[str, Any]:
         """The entries of a mapping with the fields of ``table``."""
         found: dict[str, Any] = {}
         for entry in self._entries(node, what, "keys and values"):
@@ -198,7 +199,7 @@ class _Reading:
                 self._put(found, entry, known)
         return found
 
-    def _put(self, found: dict[str, Any], entry: _Entry, known: Field) -> None:
+    def _put(self, found: dict[str, Any], entry: _Entry, known: Field[Any]) -> None:
         """The value of the entry is part of ``found``, unless it is a problem."""
         try:
             if isinstance(known.kind, Patterns):

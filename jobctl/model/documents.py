@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jobctl.errors import BadInputError
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""What a JSON document may hold."""
 
 LARGEST_DOCUMENT = 1 << 20
 DEEPEST_DOCUMENT = 64

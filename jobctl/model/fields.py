@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from jobctl.errors import BadInputError
 from jobctl.model.durations import parse_duration
@@ -15,16 +16,22 @@ from jobctl.model.sizes import parse_size
 
 Schema = dict[str, Any]
 
-_PATTERN = r"[A-Za-z0-9_*?\[\]!-]+"
 _DECIMAL = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 
 
-class Kind(Protocol):
-    """What a field holds."""
+class Described(Protocol):
+    """What a field holds, whatever its shape."""
 
     @property
     def words(self) -> str:
         """For people: ``a duration``."""
+
+    def schema(self) -> Schema:
+        """The JSON schema of the field."""
+
+
+class Kind(Described, Protocol):
+    """What a field holds that one word or number writes, in a file or in a variable."""
 
     @property
     def types(self) -> tuple[type, ...]:
@@ -37,8 +44,40 @@ class Kind(Protocol):
             BadInputError: it writes none; ``what`` names the field in the message.
         """
 
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that a rule of the model may restrict."""
+
+    words: str = "a text"
+    check: Callable[[str, str], object] | None = None
+    """Raises BadInputError for what is no such text; gets the text and the name of the field."""
+    templates: bool = False
+    """Whether ``${{ params.x }}`` may stand in it."""
+    is_shell: bool = False
+    """Whether a shell reads it, so that what templates give is quoted."""
+    types: tuple[type, ...] = (str,)
+
+    def parse(self, text: str, what: str) -> str:
+        """The text itself."""
+        if not text.strip():
+            raise BadInputError(f"{what} is empty", text, f"give {self.words}", "E_FIELD")
+        if "\0" in text:
+            raise BadInputError(f"NUL character in {what}", text, "remove it", "E_FIELD")
+        if "${{" in text and not self.templates:
+            raise BadInputError(
+                f"templates are not used in {what}", text, "write the value itself", "E_FIELD"
+            )
+        if self.check is not None and "${{" not in text:
+            self.check(text, what)
+        return text
+
     def schema(self) -> Schema:
-        """The JSON schema of the field."""
+        """A text."""
+        return {"type": "string", "minLength": 1}
+
+
+K_co = TypeVar("K_co", bound=Described, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,33 +221,11 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
-    """Names of variables, with ``*`` and ``?``; in a variable they are joined by commas."""
-
-    types: tuple[type, ...] = (list,)
-    words: str = "a list of names such as [MAIN_KEY, PUBLIC_*]"
-
-    def parse(self, text: str, what: str) -> tuple[str, ...]:
-        """The patterns, each once."""
-        return tuple(dict.fromkeys(self.parse_one(part.strip(), what) for part in text.split(",")))
-
-    def parse_one(self, text: str, what: str) -> str:
-        """One pattern."""
-        if not re.fullmatch(_PATTERN, text):
-            raise BadInputError(f"bad name in {what}", text, "use A-Z a-z 0-9 _ and * ?", "E_FIELD")
-        return text
-
-    def schema(self) -> Schema:
-        """A list of texts."""
-        return {"type": "array", "items": {"type": "string", "pattern": f"^{_PATTERN}$"}}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Generic[K_co]):
     """One key of a file."""
 
     name: str
-    kind: Kind
+    kind: K_co
     help: str
     default: str = ""
     """As a user would write it."""
@@ -216,3 +233,29 @@ class Field:
     def schema(self) -> Schema:
         """The JSON schema of its value."""
         return {**self.kind.schema(), "description": self.help}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The keys that one mapping of a file may have: its reader, its schema and its reference follow them."""
+
+    noun: str
+    """What a key is called in a message: ``setting``."""
+    fields: Mapping[str, Field[Described]]
+    other_words: Mapping[str, str] = field(default_factory=dict)
+    """What other programs call it → what it is called here."""
+    explained: Mapping[str, str] = field(default_factory=dict)
+    """What is no key here → what to do instead."""
+
+    def schema(self) -> Schema:
+        """The JSON schema of the mapping."""
+        properties = {
+            name: {**known.schema(), **({"default": known.default} if known.default else {})}
+            for name, known in self.fields.items()
+        }
+        return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def table_of(noun: str, *fields: Field[Described], **words: Mapping[str, str]) -> Table:
+    """A table of these fields; ``words`` are its ``other_words`` and ``explained``."""
+    return Table(noun, {found.name: found for found in fields}, **words)

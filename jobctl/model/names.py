@@ -16,6 +16,7 @@ _INVISIBLE = frozenset({"Cf", "Zl", "Zp", "Co"})
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 _QUEUE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _WHOLE = r"-?[0-9]+"
+RESOURCE_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,31}"
 
 
 def check_name(text: str, what: str = "name") -> str:
@@ -49,6 +50,18 @@ def check_queue_name(text: str, what: str = "queue name") -> str:
     if not re.fullmatch(_QUEUE_NAME, text):
         hint = "use 1 to 64 of A-Z a-z 0-9 . _ -, starting with a letter or digit"
         raise BadInputError(f"bad {what}", text, hint, "E_NAME")
+    return text
+
+
+def check_resource_word(text: str) -> str:
+    """``text``, proven to be able to name a resource.
+
+    Raises:
+        BadInputError: ``E_NAME``.
+    """
+    if not re.fullmatch(RESOURCE_NAME, text):
+        hint = "use 1 to 32 of A-Z a-z 0-9 _ -, starting with a letter"
+        raise BadInputError("bad resource name", text, hint, "E_NAME")
     return text
 
 

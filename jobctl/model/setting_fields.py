@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from jobctl.model.fields import Choice, Duration, Factor, Field, Patterns, Size, Whole
+from typing import Any
+
+from jobctl.model.fields import Choice, Duration, Factor, Field, Size, Whole
 from jobctl.model.names import LEAST_URGENT, MOST_URGENT
+from jobctl.model.nested_fields import Patterns
 from jobctl.model.specs import OnCrash
 
 MOST_ATTEMPTS = 1000
@@ -11,7 +14,7 @@ MOST_SLOTS = 100_000
 
 _INTERVAL = Duration(minimum=0.01, maximum=3600)
 
-SETTINGS = {
+SETTINGS: dict[str, Field[Any]] = {
     found.name: found
     for found in (
         Field(

@@ -16,6 +16,8 @@ NAMES = (
     "thousand_at_once",
     "batch_noops",
     "parallel_submitters",
+    "workflow_validate",
+    "workflow_steps",
     "idle",
 )
 

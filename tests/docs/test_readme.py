@@ -7,12 +7,17 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from jobctl import errors
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.submissions import SubmissionBuilder, caller_context, submit
 from jobctl.cli.app import EXIT_READER_GONE
 from jobctl.clock import SystemClock
+from jobctl.model.fields import Table
 from jobctl.model.homes import Home
+from jobctl.model.workflow_fields import STEP, WORKFLOW
+from jobctl.model.workflow_states import StepStatus
 from jobctl.settings import Settings, settings_of
 from jobctl.store import Store
 from jobctl.supervisor.environments import own_variables
@@ -66,6 +71,24 @@ def test_the_keys_of_a_job_are_listed(tmp_path: Path) -> None:
         assert job is not None
         document = job_json(job, home, clock.now_ms())
     assert readme.marked("keys")["job"].split() == list(document)
+
+
+@pytest.mark.parametrize(("header", "table"), [("key of a workflow", WORKFLOW), ("key of a step", STEP)])
+def test_the_keys_of_workflow_files_are_listed(header: str, table: Table) -> None:
+    rows = readme.table(header, "what", "given as")
+    assert rows == [
+        [
+            f"`{name}`",
+            field.help + (f"; else `{field.default}`" if field.default else ""),
+            field.kind.words.replace("|", "or"),
+        ]
+        for name, field in table.fields.items()
+    ]
+
+
+def test_the_states_of_steps_are_listed() -> None:
+    rows = readme.table("state of a step", "meaning")
+    assert [row[0].strip("`") for row in rows] == [status.value for status in StepStatus]
 
 
 def test_internal_links_resolve() -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobctl.store.migrations import m0001_jobs, m0002_limits, m0003_batches, m0004_pauses, m0005_retention
+from jobctl.store.migrations import (
+    m0001_jobs,
+    m0002_limits,
+    m0003_batches,
+    m0004_pauses,
+    m0005_retention,
+    m0009_workflows,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,7 @@ MIGRATIONS = (
     Migration(3, "batches", m0003_batches.STATEMENTS),
     Migration(4, "pauses", m0004_pauses.STATEMENTS),
     Migration(5, "retention", m0005_retention.STATEMENTS),
+    Migration(6, "workflows", m0009_workflows.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 
