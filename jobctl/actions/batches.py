@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from jobctl.actions.admissions import check_submissions
@@ -96,12 +97,28 @@ def list_batches(store: Store) -> list[tuple[Batch, Job]]:
 
 
 def with_items(store: Store, jobs: list[Job]) -> list[Job]:
-    """The jobs with each batch replaced by its items: a batch prints nothing itself."""
-    found: dict[JobId, Job] = {}
+    """The jobs with each batch and workflow replaced by the jobs below it: it prints nothing itself."""
+    known = {job.id: job for job in jobs}
+    found = (known.get(job_id) or store.jobs.get(job_id) for job_id in item_ids(store, jobs))
+    return [job for job in found if job is not None]
+
+
+def item_ids(store: Store, jobs: Iterable[Job]) -> list[JobId]:
+    """The ids of ``with_items``, each once; of a workflow within a workflow those of its own jobs."""
+    found: dict[JobId, None] = {}
     for job in jobs:
-        ids = store.batches.items(job.id) if job.kind is JobKind.BATCH else [job.id]
-        for job_id in ids:
-            one = store.jobs.get(job_id) if job_id != job.id else job
-            if one is not None:
-                found[job_id] = one
-    return list(found.values())
+        if job.kind is JobKind.BATCH:
+            found |= dict.fromkeys(store.batches.items(job.id))
+        elif job.kind is JobKind.WORKFLOW:
+            found |= dict.fromkeys(_jobs_of_run(store, job.id))
+        else:
+            found[job.id] = None
+    return list(found)
+
+
+def _jobs_of_run(store: Store, run_id: JobId) -> Iterator[JobId]:
+    for child in store.workflows.children(run_id):
+        if store.workflows.get(child.job_id) is None:
+            yield child.job_id
+        else:
+            yield from _jobs_of_run(store, child.job_id)

@@ -18,6 +18,10 @@ from jobctl.views.instants import wall
 
 def explain_job(store: Store, job: Job, now: Milliseconds) -> list[Cause]:
     """Every reason why the job is not running, or why it ended as it did."""
+    if job.kind is JobKind.WORKFLOW:
+        from jobctl.actions.workflows import explain_workflow  # only workflows pay for their model
+
+        return explain_workflow(store, job)
     return explain(facts_of(store, job, now))
 
 

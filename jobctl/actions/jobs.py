@@ -67,14 +67,18 @@ def cancel(
         StateConflictError: a job named outright has ended.
     """
     return _apply(
-        store, selector, ACTIVE, "cancel", lambda jobs: _Cancelling(store, clock, options).all(jobs)
+        store,
+        selector,
+        ACTIVE,
+        "cancel",
+        lambda jobs: _Cancelling(store, clock.now_ms(), options).all([job.id for job in jobs]),
     )
 
 
 def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     """Ended jobs are queued again under the same id, with a fresh attempt budget.
 
-    Of a batch those items are that did not complete.
+    Of a batch those items are that did not complete, of a workflow those steps and what stands behind them.
     A bulk selector leaves completed jobs alone; one named outright runs again.
 
     Raises:
@@ -86,7 +90,11 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     def change(jobs: Iterable[Selected]) -> list[Done]:
         retried = []
         for job in jobs:
-            if store.batches.get(job.id) is not None:
+            if _is_step(store, job):
+                continue
+            if store.workflows.get(job.id) is not None:
+                retried += _retry_workflow(store, job, clock)
+            elif store.batches.get(job.id) is not None:
                 if store.batches.retry(job.id, now, failed_only=False):
                     retried.append(job.id)
                 elif job.outright:
@@ -100,6 +108,27 @@ def retry(store: Store, selector: Selector, clock: Clock) -> list[Done]:
         return [Done(job_id, statuses[job_id], Action.RETRIED) for job_id in retried]
 
     return _apply(store, selector, ENDED, "retry", change, bulk=UNSUCCESSFUL)
+
+
+def _is_step(store: Store, job: Selected) -> bool:
+    """Whether the job belongs to a workflow, which alone may have it run again."""
+    run_id = store.workflows.run_of(job.id)
+    if run_id is not None and job.outright:
+        hint = f"retry it with its workflow: jobctl workflow retry {run_id}"
+        raise StateConflictError("the job is a step of a workflow", job.id, hint)
+    return run_id is not None
+
+
+def _retry_workflow(store: Store, job: Selected, clock: Clock) -> list[JobId]:
+    from jobctl.actions.workflow_retries import RetryWish, retry_workflow  # few jobs are workflows
+
+    try:
+        retry_workflow(store, job.id, RetryWish(), clock)
+    except StateConflictError:
+        if job.outright:
+            raise
+        return []
+    return [job.id]
 
 
 def hold(store: Store, selector: Selector, clock: Clock) -> list[Done]:
@@ -203,19 +232,24 @@ def parse_signal(text: str) -> int:
     return int(found)
 
 
+def end_jobs(store: Store, jobs: Iterable[JobId], options: CancelOptions, now: Milliseconds) -> list[Done]:
+    """The jobs are cancelled or will be, with those submitted from inside them; in an open write transaction."""
+    return _Cancelling(store, now, options).all(jobs)
+
+
 class _Cancelling:
     """One cancellation of many jobs, in one transaction."""
 
-    def __init__(self, store: Store, clock: Clock, options: CancelOptions | None) -> None:
+    def __init__(self, store: Store, now: Milliseconds, options: CancelOptions | None) -> None:
         self._store = store
         self._options = options or CancelOptions()
-        self._now: Milliseconds = clock.now_ms()
+        self._now = now
         self._done: dict[JobId, Done] = {}
 
-    def all(self, jobs: Iterable[Selected]) -> list[Done]:
-        for job in jobs:
-            self._cancel(job.id)
-            for child in self._store.jobs.open_descendants(job.id):
+    def all(self, jobs: Iterable[JobId]) -> list[Done]:
+        for job_id in jobs:
+            self._cancel(job_id)
+            for child in self._store.jobs.open_descendants(job_id):
                 self._cancel(child)
         settle(self._store, self._now)
         statuses = self._store.jobs.statuses(self._done)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from jobctl.actions.changes import ChangeWatch
 from jobctl.errors import NotFoundError
@@ -98,21 +98,37 @@ def _read_file(like: LogPiece, path: str, tail: int | None) -> Iterator[LogPiece
 
 
 def follow_logs(
-    store: Store, jobs: Sequence[Job], request: LogRequest, watch: ChangeWatch | None = None
+    store: Store,
+    jobs: Sequence[Job],
+    request: LogRequest,
+    watch: ChangeWatch | None = None,
+    appearing: Callable[[], Iterable[JobId]] | None = None,
 ) -> Iterator[LogEvent]:
     """What the jobs write, until the last of them has ended; a queued one is waited for, a retry goes on.
 
     An attempt that began since ``jobs`` were read is followed from its first line, however late this is called.
     Yields ``LogPause`` whenever all is given and something is still going on, then sleeps 20 ms.
 
+    Args:
+        store: where the jobs are.
+        jobs: those to follow.
+        request: what is wanted of each.
+        watch: tells when to look again.
+        appearing: gives the ids of jobs to follow too, from their first line, as they come to be.
+
     Raises:
         NotFoundError: the job ended without the attempt asked for.
     """
     watch = watch or ChangeWatch(store)
     followed = {job.id: _Followed(store, job, request) for job in jobs}
+    seen = set(followed)
     try:
         while followed:
             changed = watch.changed()
+            for job_id in appearing() if changed and appearing is not None else ():
+                if job_id not in seen and (job := store.jobs.get(job_id)) is not None:
+                    seen.add(job_id)
+                    followed[job_id] = _Followed(store, replace(job, attempt=0), request)
             for job_id, one in list(followed.items()):
                 if changed:
                     one.look()

@@ -6,7 +6,7 @@ Called while somebody types: nothing here creates a store, waits, prints or rais
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from jobctl.store import Store
 if TYPE_CHECKING:
     from jobctl.model.definitions import Definition
     from jobctl.model.jobs import Job
+    from jobctl.model.parameters import Parameter
 
 Candidate = tuple[str, str]
 """A word and what it stands for."""
@@ -54,6 +55,35 @@ def complete_batches(ctx: Any, args: list[str], incomplete: str) -> list[Candida
     """Ids of batches."""
     del args
     return _quietly(lambda: _batches(ctx, incomplete))
+
+
+def complete_workflows(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Ids of runs of workflows."""
+    del args
+    return _quietly(lambda: _workflows(ctx, incomplete))
+
+
+def complete_steps(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Steps of the run that was named before."""
+    del args
+    return _quietly(lambda: _steps(ctx, incomplete))
+
+
+def complete_workflow_files(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of workflows, and files in the directory being typed."""
+    del args
+    return _quietly(lambda: _workflow_names(ctx, incomplete)) + _quietly(lambda: _workflow_paths(incomplete))
+
+
+def complete_graphs(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Runs, names and files."""
+    return complete_workflows(ctx, args, incomplete) + complete_workflow_files(ctx, args, incomplete)
+
+
+def complete_parameters(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """The parameters of the workflow that was named before, and what one of them may be."""
+    del args
+    return _quietly(lambda: _workflow_parameters(ctx, incomplete))
 
 
 def complete_queues(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
@@ -174,12 +204,62 @@ def _batches(ctx: Any, prefix: str) -> list[Candidate]:
     return [(str(job.id), _about(job)) for job in jobs if job is not None]
 
 
+def _workflows(ctx: Any, prefix: str) -> list[Candidate]:
+    with _store(ctx) as store:
+        runs = [] if store is None else store.workflows.list(20 * MOST_IDS)
+    found = [run for run in runs if str(run.job_id).startswith(prefix)][:MOST_IDS]
+    return [(str(run.job_id), _told(run.name, run.status)) for run in found]
+
+
+def _steps(ctx: Any, prefix: str) -> list[Candidate]:
+    from jobctl.actions.selections import one_job
+
+    with _store(ctx) as store:
+        steps = [] if store is None else store.workflows.steps(one_job(store, ctx.params["job"]).id)
+    return [(step.id, step.status.value) for step in steps if step.id.startswith(prefix)]
+
+
+def _workflow_names(ctx: Any, prefix: str) -> list[Candidate]:
+    from jobctl.actions.workflow_sources import workflow_names
+
+    home = resolve_home(_home_option(ctx), os.environ, os.getcwd())
+    return [
+        (name, "workflow") for name in workflow_names(home) if name.startswith(prefix) and name.isprintable()
+    ]
+
+
+def _workflow_paths(incomplete: str) -> list[Candidate]:
+    from jobctl.actions.workflow_sources import ENDINGS
+
+    directory, slash, start = incomplete.rpartition("/")
+    found = []
+    for entry in sorted(os.scandir(directory + slash or "."), key=lambda entry: entry.name):
+        if not entry.name.startswith(start) or not entry.name.isprintable():
+            continue
+        if entry.is_dir() and not entry.name.startswith("."):
+            found.append((f"{directory}{slash}{entry.name}/", ""))
+        elif entry.name.endswith(ENDINGS):
+            found.append((f"{directory}{slash}{entry.name}", "file"))
+    return found[:MOST_IDS]
+
+
+def _workflow_parameters(ctx: Any, incomplete: str) -> list[Candidate]:
+    from jobctl.actions.workflow_sources import load_workflow
+
+    home = resolve_home(_home_option(ctx), os.environ, os.getcwd())
+    params = load_workflow(ctx.params["workflow"], home, os.getcwd()).definition.params
+    return _parameter_words(params, (), incomplete)
+
+
 def _about(job: Job) -> str:
+    return _told(job.name, job.status)
+
+
+def _told(name: str, status: JobStatus) -> str:
     from jobctl.views.text import printable
 
     # Typer reads the help of a candidate as Rich markup: a job called "[/b]" would end in a traceback.
-    name = printable(job.name).replace("[", "(").replace("]", ")")
-    return f"{name} {job.status.value}"
+    return f"{printable(name).replace('[', '(').replace(']', ')')} {status.value}"
 
 
 def _words(states: tuple[JobStatus, ...]) -> list[Candidate]:
@@ -216,16 +296,22 @@ def _definitions(ctx: Any, prefix: str) -> list[Candidate]:
 
 
 def _parameters(ctx: Any, given: Sequence[str], incomplete: str) -> list[Candidate]:
-    definition = _catalog(ctx)[given[0]]
-    taken = {word.partition("=")[0] for word in given[1:]}
+    taken = [word.partition("=")[0] for word in given[1:]]
+    return _parameter_words(_catalog(ctx)[given[0]].parameters, taken, incomplete)
+
+
+def _parameter_words(
+    parameters: Iterable[Parameter], taken: Collection[str], incomplete: str
+) -> list[Candidate]:
+    """``name=`` of those not yet given, then what the one may be."""
     name, equals, value = incomplete.partition("=")
-    for parameter in definition.parameters:
+    for parameter in parameters:
         if equals and parameter.name == name:
             values = ["true", "false"] if parameter.type.value == "bool" else map(str, parameter.choices)
             return [(f"{name}={word}", "") for word in values if word.startswith(value)]
     return [
         (f"{parameter.name}=", (parameter.help or parameter.words).replace("[", "(").replace("]", ")"))
-        for parameter in definition.parameters
+        for parameter in parameters
         if parameter.name.startswith(incomplete) and parameter.name not in taken
     ]
 

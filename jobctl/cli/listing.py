@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,13 +21,14 @@ from jobctl.cli.complete import (
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store, one_of, past_instant, statuses
 from jobctl.errors import BadInputError, NotFoundError
+from jobctl.model.attempts import Attempt
 from jobctl.model.durations import parse_duration
-from jobctl.model.events import Entity
+from jobctl.model.events import Entity, Event
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
 from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
-from jobctl.model.states import ACTIVE
+from jobctl.model.states import ACTIVE, JobKind
 from jobctl.store import Store
 from jobctl.views.jobs import (
     attempt_json,
@@ -40,6 +41,9 @@ from jobctl.views.jobs import (
     log_size_text,
 )
 from jobctl.views.text import printable
+
+if TYPE_CHECKING:
+    from jobctl.actions.workflows import WorkflowReport
 
 ON_A_TERMINAL = 50
 _MOST = 10**9
@@ -230,47 +234,95 @@ def show(
     """
     with call.store() as store:
         [found] = store.jobs.with_usual([one_job(store, job)])
-        attempts = store.attempts.of(found.id)
-        events = store.events.about(Entity.JOB, found.id)
-        hooks = store.jobs.hooks_of(found.id)
-    home, now = call.home(), call.clock.now_ms()
-    written, dropped = log_sizes(home, found)
+        shown = _Shown(
+            found,
+            store.attempts.of(found.id),
+            store.events.about(Entity.JOB, found.id),
+            store.jobs.hooks_of(found.id),
+            _run_of(store, found),
+        )
     if call.json:
-        from jobctl.views.events import event_json
+        call.print_json(_document(call, shown))
+    else:
+        _print_job(call, shown)
 
-        document = job_json(found, home, now)
-        document["log_bytes"], document["log_dropped_bytes"] = written, dropped
-        document["attempts"] = [attempt_json(attempt, home, now) for attempt in attempts]
-        document["events"] = [event_json(event) for event in events]
-        document["hooks"] = [hook_json(hook) for hook in hooks]
-        call.print_json(document)
-        return
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A job with all that belongs to it."""
+
+    job: Job
+    attempts: list[Attempt]
+    events: list[Event]
+    hooks: list[Job]
+    run: WorkflowReport | None
+
+
+def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
+    from jobctl.views.events import event_json
+
+    home, now = call.home(), call.clock.now_ms()
+    document = job_json(shown.job, home, now)
+    document["log_bytes"], document["log_dropped_bytes"] = log_sizes(home, shown.job)
+    document["attempts"] = [attempt_json(attempt, home, now) for attempt in shown.attempts]
+    document["events"] = [event_json(event) for event in shown.events]
+    document["hooks"] = [hook_json(hook) for hook in shown.hooks]
+    if shown.run is not None:
+        document["workflow"] = _run_json(shown.run, now)
+    return document
+
+
+def _print_job(call: Invocation, shown: _Shown) -> None:
     from jobctl.views.events import event_line
 
-    call.print(f"job {found.id}")
-    for label, text in job_fields(found, home, now):
+    home, now, job = call.home(), call.clock.now_ms(), shown.job
+    written, dropped = log_sizes(home, job)
+    call.print(f"job {job.id}")
+    for label, text in job_fields(job, home, now):
         call.print(f"  {label:<13} {text}")
     if written:
         call.print(f"  {'log size':<13} {log_size_text(written, dropped)}")
-    for name, value in (("meta", found.meta), ("result", found.result)):
+    for name, value in (("meta", job.meta), ("result", job.result)):
         if value is not None:
             call.print(f"  {name:<13} {_json_text(value)}")
-    for item, error in found.progress.item_errors[:20]:
+    for item, error in job.progress.item_errors[:20]:
         call.print(f"  {'failed item':<13} {printable(f'{item}: {error}')}")
-    if len(found.progress.item_errors) > 20:
-        call.print(f"  {'failed item':<13} … {len(found.progress.item_errors) - 20} more with --json")
-    if attempts:
-        call.print("attempts")
-        for attempt in attempts:
-            call.print(f"  {attempt_line(attempt, now)}")
-    if hooks:
-        call.print("hooks")
-        for hook in hooks:
-            call.print(f"  {hook_line(hook)}")
-    if events:
-        call.print("events")
-        for event in events[-20:]:
-            call.print(f"  {event_line(event, with_entity=False)}")
+    if len(job.progress.item_errors) > 20:
+        call.print(f"  {'failed item':<13} … {len(job.progress.item_errors) - 20} more with --json")
+    if shown.run is not None:
+        _show_steps(call, shown.run, now)
+    for title, lines in (
+        ("attempts", [attempt_line(attempt, now) for attempt in shown.attempts]),
+        ("hooks", [hook_line(hook) for hook in shown.hooks]),
+        ("events", [event_line(event, with_entity=False) for event in shown.events[-20:]]),
+    ):
+        if lines:
+            call.print(title)
+        for line in lines:
+            call.print(f"  {line}")
+
+
+def _run_of(store: Store, job: Job) -> WorkflowReport | None:
+    """What is known of the workflow that the job is, if it is one."""
+    if job.kind is not JobKind.WORKFLOW:
+        return None
+    from jobctl.actions.workflows import workflow_report  # only workflows pay for their model
+
+    return workflow_report(store, job)
+
+
+def _run_json(report: WorkflowReport, now: int) -> dict[str, object]:
+    from jobctl.views.workflows import workflow_json
+
+    return workflow_json(report.run, report.definition, report.steps, report.items, now)
+
+
+def _show_steps(call: Invocation, report: WorkflowReport, now: int) -> None:
+    from jobctl.views.workflows import shown_steps, steps_plain
+
+    call.print("steps")
+    for line in steps_plain(shown_steps(report.steps, report.items), now).split("\n"):
+        call.print(f"  {line}")
 
 
 def _json_text(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobctl.actions.batches import with_items
+from jobctl.actions.batches import item_ids, with_items
 from jobctl.actions.logs import (
     LineCutter,
     LogBegins,
@@ -30,7 +30,7 @@ from jobctl.cli.words import note_without_supervisor, one_of
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
-from jobctl.model.states import JobId
+from jobctl.model.states import JobId, JobKind
 from jobctl.store import Store
 from jobctl.views.jobs import encodable
 from jobctl.views.text import printable_lines
@@ -85,25 +85,45 @@ def logs(
     )
     pattern = line_pattern(flags.grep)
     with call.store() as store:
-        jobs = _jobs(store, selector)
+        named = _named(store, selector)
+        runs = [job for job in named if job.kind is JobKind.WORKFLOW]
+        jobs = with_items(store, named)
         _note_unsplit(call, jobs, request)
-        printer = _Printer(call, several=len(jobs) > 1, raw=flags.raw, pattern=pattern)
+        printer = _Printer(call, several=len(jobs) > 1 or bool(runs), raw=flags.raw, pattern=pattern)
+        printer.names |= {job.id: job.name for job in jobs if job.step is not None}
         if not flags.follow:
             for job in jobs:
                 printer.first_attempt[job.id] = request.attempt or job.attempt
                 for event in read_log(store, job, request):
                     printer.take(event)
                 _note_empty(call, store, job, request)
+            for job in runs if not jobs else ():
+                call.note(f"workflow {job.id} has started no job; it is {job.status.value}")
             return
-        if not all(job.status.is_terminal for job in jobs):
+        if not all(job.status.is_terminal for job in (*jobs, *runs)):
             note_without_supervisor(call)
-        for event in follow_logs(store, jobs, request):
+        # A run is followed itself, so that there is something to wait for between two of its jobs.
+        for event in follow_logs(store, [*jobs, *runs], request, appearing=_Appearing(store, runs, printer)):
             printer.take(event)
 
 
-def _jobs(store: Store, selector: str) -> list[Job]:
+class _Appearing:
+    """The jobs of runs as they come to be; the printer learns what they are for."""
+
+    def __init__(self, store: Store, runs: list[Job], printer: _Printer) -> None:
+        self._store, self._runs, self._printer = store, runs, printer
+
+    def __call__(self) -> list[JobId]:
+        found = item_ids(self._store, self._runs) if self._runs else []
+        for job_id in found:
+            if job_id not in self._printer.names and (job := self._store.jobs.get(job_id)) is not None:
+                self._printer.names[job_id] = job.name
+        return found
+
+
+def _named(store: Store, selector: str) -> list[Job]:
     found = [store.jobs.get(one.id) for one in selected_jobs(store, [selector])]
-    jobs = with_items(store, [job for job in found if job is not None])
+    jobs = [job for job in found if job is not None]
     if not jobs:
         raise NotFoundError("no job matches", selector, "see: jobctl list")
     return jobs
@@ -150,6 +170,8 @@ class _Printer:
         self._cutters: dict[tuple[JobId, int, str], LineCutter] = {}
         self._idle = 0
         self.first_attempt: dict[JobId, int] = {}
+        self.names: dict[JobId, str] = {}
+        """Of jobs of workflows, which say what they are for."""
 
     def take(self, event: LogEvent) -> None:
         """What the event tells is printed."""
@@ -203,7 +225,8 @@ class _Printer:
             self._write_objects(piece, data)
             return
         if self._several and self._shown != piece.job_id:
-            self._call.note(f"==> job {piece.job_id} <==")
+            name = self.names.get(piece.job_id)
+            self._call.note(f"==> job {piece.job_id}{'' if name is None else f' {name}'} <==")
             self._shown = piece.job_id
         if self._raw:
             sys.stdout.flush()

@@ -56,6 +56,23 @@ VERBS: dict[str, Verb | VerbGroup] = {
         },
         own=Verb("jobctl.cli.batch", "batch", "Run a command for each of many items.", takes_command=True),
     ),
+    "workflow": VerbGroup(
+        "Steps that need each other, run as one.",
+        {
+            "run": Verb("jobctl.cli.workflow", "run", "Start a workflow and print its id."),
+            "list": Verb("jobctl.cli.workflow", "list_", "List runs of workflows with their states."),
+            "show": Verb("jobctl.cli.workflow", "show", "Show one run: each step with its state and reason."),
+            "explain": Verb("jobctl.cli.workflow", "explain", "Say why a step ran or did not."),
+            "validate": Verb("jobctl.cli.workflow_files", "validate", "Check workflow files; every problem."),
+            "graph": Verb("jobctl.cli.workflow_files", "graph", "Draw the steps and what they need."),
+            "schema": Verb("jobctl.cli.workflow_files", "schema", "Print the JSON Schema of workflow files."),
+            "cancel": Verb("jobctl.cli.workflow_changes", "cancel", "End a run; no step starts any more."),
+            "retry": Verb("jobctl.cli.workflow_changes", "retry", "Run again what did not complete."),
+            "rollback": Verb("jobctl.cli.workflow_changes", "rollback", "Undo the steps that completed."),
+            "approve": Verb("jobctl.cli.workflow_changes", "approve", "Let a step that asks go on."),
+            "reject": Verb("jobctl.cli.workflow_changes", "reject", "Say no to a step that asks."),
+        },
+    ),
     "catalog": VerbGroup(
         "The jobs that have a name before they run.",
         {

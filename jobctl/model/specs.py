@@ -116,6 +116,9 @@ class Submission:
     tags: tuple[str, ...] = ()
     meta: object = None
     parent_id: JobId | None = None
+    workflow_id: JobId | None = None
+    step: str | None = None
+    """Of which run it is a job, and for which of its steps."""
     submitted_by: str | None = None
     hold: bool = False
     eligible_at: int | None = None

@@ -59,6 +59,8 @@ class Reason(StrEnum):
     """An item was cancelled because too many of its batch failed."""
     ITEMS_FAILED = "items_failed"
     ITEMS_CANCELLED = "items_cancelled"
+    STEPS_FAILED = "steps_failed"
+    STEPS_CANCELLED = "steps_cancelled"
 
 
 class JobKind(StrEnum):

@@ -105,6 +105,18 @@ class Template:
             )
         return rendered
 
+    def render_known(self, names: Mapping[str, Json]) -> str:
+        """As :meth:`render`, but a value that ``names`` cannot tell yet stays as it was written."""
+        pieces = [self._texts[0]] if self._texts else []
+        for value, text in zip(self._values, self._texts[1:], strict=True):
+            try:
+                found = _rendered(value, names)
+            except EvaluationError:
+                inner = value.expression.text.strip()
+                found = f"{OPENING} {f'raw({inner})' if value.is_raw else inner} {CLOSING}"
+            pieces += [found, text]
+        return "".join(pieces)
+
     def value(self, names: Mapping[str, Json]) -> Json:
         """The typed value of a template that is one ``${{ }}``; else what :meth:`render` gives.
 

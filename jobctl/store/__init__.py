@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
     from jobctl.store.removals import Removals
+    from jobctl.store.resets import Resets
+    from jobctl.store.runs import Runs
     from jobctl.store.schedules import Schedules
+    from jobctl.store.steps import Steps
     from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
+    from jobctl.store.undos import Undos
+    from jobctl.store.workflow_figures import WorkflowFigures
+    from jobctl.store.workflows import Workflows
 
 __all__ = ["Store"]
 
@@ -112,6 +118,48 @@ class Store:
         from jobctl.store.batches import Batches
 
         return Batches(self.database, self.events)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Runs of steps."""
+        from jobctl.store.workflows import Workflows
+
+        return Workflows(self.database, self.events)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps of runs, as a supervisor moves them."""
+        from jobctl.store.steps import Steps
+
+        return Steps(self.database, self.events)
+
+    @cached_property
+    def workflow_figures(self) -> WorkflowFigures:
+        """How long the steps of workflows took lately."""
+        from jobctl.store.workflow_figures import WorkflowFigures
+
+        return WorkflowFigures(self.database)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs, as a supervisor moves them."""
+        from jobctl.store.runs import Runs
+
+        return Runs(self.database, self.events)
+
+    @cached_property
+    def undos(self) -> Undos:
+        """The undo commands of runs."""
+        from jobctl.store.undos import Undos
+
+        return Undos(self.database, self.events)
+
+    @cached_property
+    def resets(self) -> Resets:
+        """Ended runs that go on, and what people say to open ones."""
+        from jobctl.store.resets import Resets
+
+        return Resets(self.database, self.events)
 
     @cached_property
     def blockers(self) -> Blockers:

@@ -32,12 +32,13 @@ _COLUMNS = (
     " j.pause_wanted, j.paused_at, j.paused_ms,"
     " (SELECT json_group_array(json_array(d.needs_id, d.condition)) FROM dependencies d WHERE d.job_id=j.id),"
     " (SELECT json_group_array(json_array(u.name, u.amount, u.indices)) FROM job_resources u WHERE u.job_id=j.id),"
-    " b.total, b.completed+b.failed+b.timeout+b.cancelled, b.failed+b.timeout, j.definition"
+    " ifnull(b.total, w.steps), ifnull(b.completed+b.failed+b.timeout+b.cancelled, w.steps-w.left),"
+    " ifnull(b.failed+b.timeout, w.failed), j.definition"
 )
 _SIDES = (
     " JOIN job_specs s ON s.job_id=j.id LEFT JOIN job_results r ON r.job_id=j.id"
     " LEFT JOIN job_progress p ON p.job_id=j.id LEFT JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt"
-    " LEFT JOIN batches b ON b.job_id=j.id"
+    " LEFT JOIN batches b ON b.job_id=j.id LEFT JOIN workflows w ON w.job_id=j.id"
 )
 _JOINED = f" FROM jobs j{_SIDES}"
 
@@ -179,6 +180,7 @@ class Jobs:
                 " AND EXISTS(SELECT 1 FROM jobs WHERE state='queued' AND queue=q.name))"
                 " OR EXISTS(SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state='created'"
                 " AND reason IN('time','retry') AND reason='retry')"
+                " OR EXISTS(SELECT 1 FROM workflow_news)"
             )
         )
 
@@ -186,6 +188,8 @@ class Jobs:
         """What an idle supervisor leaves: held, future and paused jobs, one line a kind."""
         words = {"hold": "held", "time": "for later", "batch": "waiting for their turn in a batch"}
         lines = [f"{count} {words.get(reason, reason)}" for reason, count in self.waiting_reasons().items()]
+        asking = self._database.value("SELECT count(*) FROM workflow_steps WHERE status='waiting'")
+        lines += [f"{asking} waiting for an approval"] if asking else []
         paused = self._database.rows(
             "SELECT q.name, (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) AS waiting"
             " FROM queues q WHERE q.paused_at IS NOT NULL OR q.concurrency=0 ORDER BY q.name"
@@ -220,15 +224,16 @@ class Jobs:
         return [JobId(row[0]) for row in rows]
 
     def open_descendants(self, job_id: JobId) -> builtins.list[JobId]:
-        """Every job submitted from inside this one, directly or not, that has not ended; items of batches are not.
+        """Every job submitted from inside this one, directly or not, that has not ended; items and steps are not.
 
-        An item ends with its batch (``store.batches``).
+        An item ends with its batch (``store.batches``), a step with its workflow (``supervisor.workflows``).
         """
         rows = self._database.rows(
             "WITH RECURSIVE below(id) AS (SELECT id FROM jobs WHERE parent_id=? UNION"
             " SELECT j.id FROM below b CROSS JOIN jobs j ON j.parent_id=b.id)"
             " SELECT j.id FROM below b CROSS JOIN jobs j ON j.id=b.id WHERE j.finished_at IS NULL"
-            " AND NOT EXISTS(SELECT 1 FROM batches p WHERE p.job_id=j.parent_id) ORDER BY j.id",
+            " AND NOT EXISTS(SELECT 1 FROM batches p WHERE p.job_id=j.parent_id) AND j.workflow_id IS NULL"
+            " ORDER BY j.id",
             (job_id,),
         )
         return [JobId(row[0]) for row in rows]

@@ -150,7 +150,7 @@ class Submissions:
 _INSERT_JOB = (
     "INSERT INTO jobs(id, kind, name, state, reason, queue, priority, type, category, user, parent_id,"
     " submitted_by, reserved, life_id, created_at, eligible_at, queued_at, unique_key, lock_key, gated,"
-    " definition) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " definition, workflow_id, step) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 
 
@@ -172,7 +172,7 @@ def _job_row(number: JobId, job: Submission, now: int, life: LifeId | None) -> t
         job.priority, job.type, job.category, job.user, job.parent_id, job.submitted_by, job.reserved,
         life if job.reserved else None, now, job.eligible_at, now if state is JobStatus.QUEUED else None,
         job.unique_key, job.lock_key, job.lock_key is not None or bool(job.resources),
-        job.definition,
+        job.definition, job.workflow_id, job.step,
     )  # fmt: skip
 
 

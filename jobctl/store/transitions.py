@@ -456,6 +456,13 @@ class Transitions:
         self._events.add_rows([job_event(now, EventKind.JOB_CANCEL_REQUESTED, job_id, {"reason": reason})])
         return True
 
+    def cancel_options(self, job_id: JobId) -> tuple[float | None, int | None, str | None] | None:
+        """The grace, the signal and the reason of whoever wanted the running job ended; None if nobody did."""
+        row = self._database.row(
+            "SELECT grace_seconds, signal, reason FROM cancel_requests WHERE job_id=?", (job_id,)
+        )
+        return None if row is None else (row[0], row[1], row[2])
+
     def cancel_waiting(self, job_id: JobId, reason: str, now: int) -> bool:
         """The job is cancelled before it ran; False when it does not wait."""
         row = self._database.row(

@@ -38,6 +38,7 @@ from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.scheduler import Scheduler
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
+from jobctl.supervisor.workflows import Workflows
 
 if TYPE_CHECKING:
     from jobctl.supervisor.daemons import DaemonKeeper
@@ -120,6 +121,7 @@ class Supervisor:
             Scheduler(store, lifeline.id, clock, settings) if lifeline.kind is LifeKind.UP else None
         )
         """A private life has none."""
+        self.workflows = Workflows(store)
         self._starts: list[StartFact] = []
         self._ends: list[EndFact] = []
         self._failures = 0
@@ -364,8 +366,8 @@ class Supervisor:
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False
         self.trouble = None
-        self._claims, self._more = claims, more
-        self._next_due = earliest(self.store.jobs.next_due(), self.dispatcher.next_token_at)
+        self._claims, self._more = claims, more or self.workflows.more
+        self._next_due = self._next_instant()
         monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
         for request in requests:
             attempt = self.watcher.active.get(request.job_id)
@@ -375,6 +377,11 @@ class Supervisor:
             self.watcher.heed_pause(pause)
         if wish is not None:
             self.stop(wish)
+
+    def _next_instant(self) -> int | None:
+        """When something is due in the store; a private life has nothing to do with workflows."""
+        steps = self.store.runs.next_due() if self.lifeline.kind is LifeKind.UP else None
+        return earliest(self.store.jobs.next_due(), self.dispatcher.next_token_at, steps)
 
     def _has_reason_to_write(self) -> bool:
         if (
@@ -434,6 +441,8 @@ class Supervisor:
                 )
         transitions.promote_due(now)
         settle_batches(self.store, now)
+        if self.lifeline.kind is LifeKind.UP:
+            self.workflows.advance(now)
         if self.stopping is not None and self.stopping is not self._told:
             if self._told is None:
                 self.store.lives.set_draining(life, now)

@@ -9,8 +9,11 @@ from jobctl.views.jobs import encodable
 
 def cause_json(cause: Cause) -> dict[str, object]:
     """``{"code": "lock", "message": …}``, then the facts; instants are RFC 3339."""
-    facts = {
-        name: instant_json(value) if name.endswith("_at") and isinstance(value, int) else value
-        for name, value in cause.facts.items()
-    }
+    facts = {name: _fact(name, value) for name, value in cause.facts.items()}
     return {"code": cause.code, "message": encodable(cause.message), **facts}
+
+
+def _fact(name: str, value: object) -> object:
+    if name.endswith("_at") and isinstance(value, int):
+        return instant_json(value)
+    return encodable(value) if isinstance(value, str) else value

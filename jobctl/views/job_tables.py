@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobctl.model.jobs import Job
-from jobctl.model.states import JobStatus
+from jobctl.model.states import JobKind, JobStatus
 from jobctl.views.instants import length
 from jobctl.views.jobs import SYMBOLS, duration_of, exit_text, progress_text, started_text, status_text
 from jobctl.views.text import printable, shorten, width_of
@@ -44,6 +44,7 @@ class _Column:
 _COLUMNS = (
     _Column("id", lambda job, _: str(job.id), right=True),
     _Column("name", lambda job, _: printable(job.name), flexible=True),
+    _Column("kind", lambda job, _: "" if job.kind is JobKind.COMMAND else job.kind.value, drop=5),
     _Column("status", lambda job, _: f"{SYMBOLS[job.status]} {status_text(job)}", styled=True),
     _Column("queue", lambda job, _: job.queue, drop=3),
     _Column("pri", lambda job, _: str(job.priority), drop=4, right=True),

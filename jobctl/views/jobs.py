@@ -298,7 +298,7 @@ def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
         ("after", ", ".join(f"{need.needs} ({need.condition.value})" for need in job.after)),
         ("resources", resources_text(job)),
         ("item", job.spec.item),
-        ("attempt", f"{job.attempt} (of {job.max_attempts} allowed, {job.attempts_used} used)"),
+        ("attempt", _attempt_text(job)),
         ("progress", progress_text(job)),
         ("exit", exit_text(job)),
         ("error", job.error),
@@ -318,6 +318,12 @@ def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
         ("log", log_path(home, job.id, job.attempt, spec.split_output)),
     ]
     return [(label, printable(str(value))) for label, value in fields if value not in (None, "")]
+
+
+def _attempt_text(job: Job) -> str:
+    if job.kind is JobKind.WORKFLOW:
+        return ""
+    return f"{job.attempt} (of {job.max_attempts} allowed, {job.attempts_used} used)"
 
 
 def _when(instant: int | None, now_ms: int) -> str:

@@ -18,6 +18,8 @@ NAMES = (
     "parallel_submitters",
     "spools",
     "next_fires",
+    "workflow_validate",
+    "workflow_steps",
     "idle",
 )
 

@@ -44,6 +44,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_example_runs(block: readme.Block, environment: dict[str, str], tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
+    for name, text in readme.marked("workflow").items():
+        (work / f"{name}.yaml").write_text(f"{text}\n")
     commands = readme.commands(block)
     assert commands, "a console block without a command"
     for command in commands:

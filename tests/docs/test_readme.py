@@ -7,6 +7,8 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from jobctl import errors
 from jobctl.actions.admissions import submit
 from jobctl.actions.callers import caller_context
@@ -17,7 +19,10 @@ from jobctl.clock import SystemClock
 from jobctl.model.configurations import parse_configuration
 from jobctl.model.daemon_fields import DAEMON_FIELDS, KEYS, LIST_FIELDS
 from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonId, Source
+from jobctl.model.fields import Table
 from jobctl.model.homes import Home
+from jobctl.model.workflow_fields import STEP, WORKFLOW
+from jobctl.model.workflow_states import StepStatus
 from jobctl.settings import Settings, settings_of
 from jobctl.store import Store
 from jobctl.supervisor.environments import own_variables
@@ -74,6 +79,24 @@ def test_the_keys_of_a_job_are_listed(tmp_path: Path) -> None:
     assert readme.marked("keys")["job"].split() == list(document)
 
 
+@pytest.mark.parametrize(("header", "table"), [("key of a workflow", WORKFLOW), ("key of a step", STEP)])
+def test_the_keys_of_workflow_files_are_listed(header: str, table: Table) -> None:
+    rows = readme.table(header, "what", "given as")
+    assert rows == [
+        [
+            f"`{name}`",
+            field.help + (f"; else `{field.default}`" if field.default else ""),
+            field.kind.words.replace("|", "or"),
+        ]
+        for name, field in table.fields.items()
+    ]
+
+
+def test_the_states_of_steps_are_listed() -> None:
+    rows = readme.table("state of a step", "meaning")
+    assert [row[0].strip("`") for row in rows] == [status.value for status in StepStatus]
+
+
 def test_internal_links_resolve() -> None:
     text = readme.text()
     headings = {_anchor(line) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
@@ -126,7 +149,9 @@ def test_the_keys_of_a_daemon_are_listed() -> None:
 
 
 def test_the_configurations_in_it_are_valid() -> None:
-    blocks = readme.blocks("yaml")
+    workflows = {text.strip() for text in readme.marked("workflow").values()}
+    blocks = [block for block in readme.blocks("yaml") if block.text.strip() not in workflows]
+    assert workflows
     assert blocks
     for block in blocks:
         parse_configuration(block.text, f"README.md:{block.line}")

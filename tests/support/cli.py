@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,13 @@ def start_cli(
         stderr=subprocess.PIPE,
         env=cli_environment(home, env),
     )
+
+
+def call_main(*args: str) -> Completed:
+    """``jobctl args…`` has ended in this process, with its environment and working directory; no terminal."""
+    from jobctl.cli.app import main
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(args)
+    return Completed(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))

@@ -13,6 +13,7 @@ from jobctl.store.migrations import (
     m0006_definitions,
     m0007_schedules,
     m0008_daemons,
+    m0009_workflows,
 )
 
 
@@ -34,6 +35,7 @@ MIGRATIONS = (
     Migration(6, "definitions", m0006_definitions.STATEMENTS),
     Migration(7, "schedules", m0007_schedules.STATEMENTS),
     Migration(8, "daemons", m0008_daemons.STATEMENTS),
+    Migration(9, "workflows", m0009_workflows.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

@@ -1,0 +1,289 @@
+"""Where workflows come from: a file, standard input, or a name in the ``workflows`` directory beside ``jobctl.yaml``.
+
+What a step runs with ``workflow:`` is read along and recorded with the run, so that editing or removing a file never
+changes a run that has begun. Every problem is told where it stands, also one in a file that another one names.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from jobctl.configuration import configuration_path
+from jobctl.errors import BadFileError, BadInputError, JobctlError, NotFoundError, UnusableError
+from jobctl.model.documents import Json
+from jobctl.model.homes import Home
+from jobctl.model.names import check_name
+from jobctl.model.parameters import Parameter, read_value, unknown_parameter
+from jobctl.model.problems import Mark, Problem, file_error
+from jobctl.model.templates import OPENING
+from jobctl.model.workflow_bundles import DEEPEST_NESTING, WorkflowBundle
+from jobctl.model.workflow_files import parse_workflow
+from jobctl.model.workflows import StepDefinition, StepKind, WorkflowDefinition
+from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode, read_yaml
+
+LARGEST_FILE = 16 << 20
+ENDINGS = (".yaml", ".yml", ".json")
+DIRECTORY = "workflows"
+STDIN = "-"
+CODE = "E_WORKFLOW"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSource:
+    """A workflow file that was found and read."""
+
+    shown: str
+    """As people know it."""
+    path: str
+    """Its real path; ``-`` for standard input and other pipes."""
+    directory: str
+    """What its relative paths are seen from."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedWorkflow:
+    """A workflow with all that its steps run, and where it came from."""
+
+    source: WorkflowSource
+    bundle: WorkflowBundle
+
+    @property
+    def definition(self) -> WorkflowDefinition:
+        """The workflow itself."""
+        return self.bundle.definition
+
+
+def is_path(text: str) -> bool:
+    """Whether ``text`` means a file and not a name: it has a slash or the ending of one, or is ``-``."""
+    return text == STDIN or "/" in text or text.endswith(ENDINGS)
+
+
+def workflow_directory(home: Home) -> str:
+    """Where workflows are found by name: ``workflows`` beside ``jobctl.yaml``, or where that would be.
+
+    For a home ``.jobctl`` that is the project's directory, else the home.
+    """
+    directory, name = os.path.split(home.path)
+    if name == ".jobctl" and not os.path.lexists(configuration_path(home)):
+        beside = f"{directory}/{DIRECTORY}"
+        return beside if os.path.isdir(beside) else f"{home.path}/{DIRECTORY}"
+    return f"{os.path.dirname(configuration_path(home))}/{DIRECTORY}"
+
+
+def workflow_names(home: Home) -> list[str]:
+    """The names of the workflows there, sorted."""
+    try:
+        entries = os.listdir(workflow_directory(home))
+    except OSError:
+        return []
+    return sorted({stem for stem, ending in map(os.path.splitext, entries) if ending in ENDINGS})
+
+
+def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
+    """The workflow that ``text`` means, a file or a name, with every workflow that its steps run.
+
+    Raises:
+        NotFoundError: there is no such file or name.
+        BadFileError: ``E_WORKFLOW``: it or one that it runs is wrong; every problem of that file.
+        BadInputError: not UTF-8, too large, no regular file.
+        UnusableError: it cannot be read, or belongs to a name and others may write to it.
+    """
+    return _Loading(home).load(find_workflow(text, home, cwd), ())
+
+
+def find_workflow(text: str, home: Home, cwd: str) -> WorkflowSource:
+    """The file that ``text`` means, seen from ``cwd``; see ``load_workflow``."""
+    if text == STDIN:
+        return WorkflowSource("standard input", STDIN, cwd, _decoded(sys.stdin.buffer.read(), "stdin"))
+    if is_path(text):
+        return _read(text, os.path.join(cwd, text), is_named=False)
+    check_name(text)
+    directory = workflow_directory(home)
+    for ending in ENDINGS:
+        path = f"{directory}/{text}{ending}"
+        if os.path.lexists(path):
+            return _read(path, path, is_named=True)
+    raise _unknown_name(text, home, cwd)
+
+
+def _unknown_name(text: str, home: Home, cwd: str) -> NotFoundError:
+    from difflib import get_close_matches
+
+    if os.path.isfile(os.path.join(cwd, text)):
+        return NotFoundError("no such workflow", text, f"a file is written with a slash: ./{text}")
+    near = get_close_matches(text, workflow_names(home), 1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"give a file, or save it as {workflow_directory(home)}/{text}.yaml"
+    )
+    return NotFoundError("no such workflow", text, hint)
+
+
+def _read(shown: str, path: str, *, is_named: bool) -> WorkflowSource:
+    try:
+        # A FIFO would block an open for reading; O_NONBLOCK changes nothing for a regular file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError("no such workflow file", shown, "is the path right?") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise UnusableError(f"cannot read the workflow ({why})", shown, code="E_FILE") from None
+    found = os.fstat(descriptor)
+    is_pipe = stat.S_ISFIFO(found.st_mode) and path.startswith(("/dev/fd/", "/proc/"))
+    try:
+        _check_file(found, shown, is_pipe=is_pipe, is_named=is_named)
+        os.set_blocking(descriptor, True)  # a pipe, which is what the shell's <(…) gives, may be filled later
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if is_pipe:
+        return WorkflowSource(shown, STDIN, os.getcwd(), _decoded(data, shown))
+    real = os.path.realpath(path)
+    return WorkflowSource(shown, real, os.path.dirname(real), _decoded(data, shown))
+
+
+def _check_file(found: os.stat_result, shown: str, *, is_pipe: bool, is_named: bool) -> None:
+    if not stat.S_ISREG(found.st_mode) and not is_pipe:
+        raise BadInputError("the workflow is no regular file", shown, "name a file", "E_FILE")
+    if is_named and (found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o022):
+        hint = "it must be your own: chown it to yourself, chmod go-w"
+        raise UnusableError("others may write to the workflow", shown, hint, "E_FILE")
+
+
+def _decoded(data: bytes, shown: str) -> str:
+    if len(data) > LARGEST_FILE:
+        raise BadInputError("the workflow is above 16 MiB", shown, "is it the right file?", "E_FILE")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
+        where = f"{shown}:{line}:{column}"
+        raise BadInputError(f"{where}: not UTF-8", None, "save it as UTF-8", CODE) from None
+
+
+class _Loading:
+    """One loading; a file that several steps run is read once."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._loaded: dict[str, WorkflowBundle] = {}
+
+    def load(self, source: WorkflowSource, above: tuple[str, ...]) -> LoadedWorkflow:
+        definition = parse_workflow(source.text, source.shown)
+        chain = (*above, source.path)
+        parts: dict[str, WorkflowBundle] = {}
+        wrong: list[tuple[StepDefinition, str, JobctlError]] = []
+        for step in definition.steps:
+            if step.kind is not StepKind.WORKFLOW or step.target is None:
+                continue
+            try:
+                if step.target not in parts:
+                    parts[step.target] = self._part(step.target, source, chain)
+            except BadFileError:
+                raise  # it tells its own places
+            except JobctlError as error:
+                wrong.append((step, "workflow", error))
+                continue
+            wrong += [
+                (step, "with", error) for error in _wrong_arguments(step, parts[step.target].definition)
+            ]
+        if wrong:
+            raise _at_their_places(source, wrong)
+        return LoadedWorkflow(source, WorkflowBundle(definition, parts))
+
+    def _part(self, target: str, source: WorkflowSource, chain: tuple[str, ...]) -> WorkflowBundle:
+        """The workflow that a step runs; its relative paths are seen from its own file."""
+        found = find_workflow(target, self._home, source.directory) if target != STDIN else None
+        if found is None:
+            raise BadInputError("a step cannot run standard input", target, "name a file", CODE)
+        if found.path in chain:
+            names = [os.path.basename(path) for path in (*chain[chain.index(found.path) :], found.path)]
+            raise BadInputError(
+                "workflows run each other", " runs ".join(names), "remove one of these steps", CODE
+            )
+        if len(chain) >= DEEPEST_NESTING:
+            raise BadInputError(
+                f"workflows nested deeper than {DEEPEST_NESTING}", target, "run it by a step of its own", CODE
+            )
+        bundle = self._loaded.get(found.path)
+        if bundle is None or _depth(bundle) + len(chain) > DEEPEST_NESTING:
+            shown = replace(found, shown=_shown_from(source, found))
+            made = self.load(shown, chain).bundle
+            bundle = replace(made, definition=_placed(made.definition, found.directory))
+            self._loaded[found.path] = bundle
+        return bundle
+
+
+def _depth(bundle: WorkflowBundle) -> int:
+    return 1 + max((_depth(part) for part in bundle.parts.values()), default=0)
+
+
+def _shown_from(source: WorkflowSource, found: WorkflowSource) -> str:
+    """The path of a part as its parent's was written: ``jobs/a.yaml`` names ``b.yaml`` → ``jobs/b.yaml``."""
+    beside = os.path.dirname(source.shown)
+    return os.path.join(beside, found.shown) if source.path != STDIN else found.shown
+
+
+def _placed(definition: WorkflowDefinition, directory: str) -> WorkflowDefinition:
+    """The definition with its working directory made absolute."""
+    cwd = definition.cwd
+    if cwd is not None and cwd.startswith(("/", "~", OPENING)):
+        return definition
+    return replace(definition, cwd=directory if cwd is None else os.path.join(directory, cwd))
+
+
+def _wrong_arguments(step: StepDefinition, child: WorkflowDefinition) -> list[JobctlError]:
+    """What is wrong with ``with:`` as far as the files tell; values of a run are checked when the step starts."""
+    known = {parameter.name: parameter for parameter in child.params}
+    wrong: list[JobctlError] = [
+        unknown_parameter(name, known) for name in step.arguments if name not in known
+    ]
+    for name, parameter in known.items():
+        if name not in step.arguments:
+            if parameter.required:
+                hint = f"{child.name} needs it: with: {{{name}: …}}"
+                wrong.append(BadInputError("parameter missing", name, hint, "E_PARAMETER"))
+        elif (error := _wrong_value(parameter, step.arguments[name])) is not None:
+            wrong.append(error)
+    return wrong
+
+
+def _wrong_value(parameter: Parameter, value: Json) -> JobctlError | None:
+    if OPENING in str(value):
+        return None
+    try:
+        read_value(parameter, value, "/")
+    except BadInputError as error:
+        return error
+    return None
+
+
+def _at_their_places(
+    source: WorkflowSource, wrong: Sequence[tuple[StepDefinition, str, JobctlError]]
+) -> BadFileError:
+    root, _ = read_yaml(source.text)
+    problems = [
+        Problem(_place_of(root, step.id, key), error.what, error.value, error.hint)
+        for step, key, error in wrong
+    ]
+    return file_error(source.shown, source.text, problems, CODE)
+
+
+def _place_of(root: Node | None, step_id: str, key: str) -> Mark:
+    """Where ``key`` of a step stands, else its ``workflow``."""
+    steps = root.entries["steps"][1] if isinstance(root, MappingNode) and "steps" in root.entries else None
+    for step in steps.items if isinstance(steps, SequenceNode) else ():
+        if not isinstance(step, MappingNode) or "id" not in step.entries:
+            continue
+        name = step.entries["id"][1]
+        if isinstance(name, ScalarNode) and name.text == step_id:
+            entry = step.entries.get(key) or step.entries.get("workflow")
+            return step.mark if entry is None else entry[1].mark
+    return Mark(1, 1)

@@ -1,0 +1,311 @@
+"""``workflow run``, ``list``, ``show`` and ``explain``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from jobctl.actions import workflows as actions
+from jobctl.actions.selections import one_job
+from jobctl.actions.waits import Wait
+from jobctl.actions.workflow_retries import one_workflow
+from jobctl.actions.workflow_sources import LoadedWorkflow, load_workflow
+from jobctl.cli.complete import (
+    complete_parameters,
+    complete_steps,
+    complete_workflow_files,
+    complete_workflows,
+)
+from jobctl.cli.invocation import Invocation
+from jobctl.cli.submit import note_left_out, submission_builder
+from jobctl.cli.words import existing_store, note_without_supervisor
+from jobctl.cli.workflow_options import WorkflowOptions, assignments
+from jobctl.errors import BadInputError, NotFoundError, WaitTimeoutError
+from jobctl.model.documents import Json
+from jobctl.model.durations import parse_duration
+from jobctl.model.jobs import Job
+from jobctl.model.names import parse_whole
+from jobctl.model.states import JobId, JobStatus
+from jobctl.model.workflow_runs import StepRun, WorkflowRun, WorkflowSubmission
+from jobctl.model.workflow_states import Outcome, StepStatus
+from jobctl.store import Store
+from jobctl.store.submissions import Stored
+from jobctl.views.explanations import cause_json
+from jobctl.views.text import printable
+from jobctl.views.workflows import (
+    preview_json,
+    preview_lines,
+    run_json,
+    run_lines,
+    run_status,
+    runs_plain,
+    shown_steps,
+    step_json,
+    steps_plain,
+    workflow_json,
+)
+
+_MOST_LISTED = 50
+"""On a terminal."""
+_LOOK_EVERY = 10
+"""Pauses of 20 ms between two looks at the steps of a run that is waited for."""
+_MOST = 10**9
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The run.", autocompletion=complete_workflows)]
+Step = Annotated[str, typer.Argument(metavar="STEP", help="One of its steps.", autocompletion=complete_steps)]
+
+
+def run(
+    call: Invocation,
+    workflow: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="A file (-: standard input), or a name.",
+            autocompletion=complete_workflow_files,
+        ),
+    ],
+    options: WorkflowOptions,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="K=V", help="Give a parameter; repeatable.", autocompletion=complete_parameters
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its end: exit 0, or 1 if it failed.")
+    ] = False,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="D", help="With --wait: give up after this long, exit 124."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --wait: exit 1 also if a step failed that was allowed to.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would run: commands, undo, order, estimate.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the bare id.")] = False,
+) -> int:
+    """Start a workflow and print its id; its steps run when a supervisor has room.
+
+    FILE has a slash or ends in .yaml, .yml or .json; anything else is a NAME: workflows/NAME.yaml beside jobctl.yaml
+    (or in the home). The text and the parameters are recorded with the run. Steps work in the directory of the file.
+
+    \b
+    Examples:
+      jobctl workflow run nightly.yaml --set mode=full --wait
+      jobctl workflow run nightly -Q night --tag import
+      jobctl workflow run nightly.yaml --dry-run
+    """  # fmt: skip
+    if not wait and (strict or timeout is not None):
+        raise BadInputError(
+            f"{'--strict' if strict else '--timeout'} without --wait", None, "give --wait too", "E_USAGE"
+        )
+    if wait and dry_run:
+        raise BadInputError(
+            "--wait and --dry-run", hint="nothing runs, so there is nothing to wait for", code="E_USAGE"
+        )
+    seconds = None if timeout is None else parse_duration(timeout, "--timeout", allow_zero=True)
+    loaded = load_workflow(workflow, call.home(), os.getcwd())
+    params = actions.bound_parameters(loaded, assignments(set_), os.environ.get("HOME") or "/")
+    builder = submission_builder(call)
+    submission = actions.workflow_submission(builder, options.request(), loaded, params)
+    if dry_run:
+        _print_preview(call, loaded, params)
+        return 0
+    with call.store(create=True) as store:
+        stored = actions.submit_workflow(store, submission, call.clock)
+        _report(call, store, stored, submission, quiet=quiet, shows_document=call.json and not wait)
+        if not quiet:
+            note_left_out(call, builder)
+        if wait:
+            return _await(call, store, stored.id, seconds, strict=strict, quiet=quiet)
+    note_without_supervisor(call)
+    return 0
+
+
+def _print_preview(call: Invocation, loaded: LoadedWorkflow, params: dict[str, Json]) -> None:
+    store = existing_store(call)
+    try:
+        found = actions.preview_workflow(store, loaded, params)
+    finally:
+        if store is not None:
+            store.close()
+    if call.json:
+        call.print_json(preview_json(found))
+        return
+    for line in preview_lines(found):
+        call.print(line)
+
+
+def _report(
+    call: Invocation,
+    store: Store,
+    stored: Stored,
+    workflow: WorkflowSubmission,
+    *,
+    quiet: bool,
+    shows_document: bool,
+) -> None:
+    """The id is printed and on its way to whoever reads it."""
+    if shows_document:
+        _print_document(call, store, stored.id)
+    elif not call.json:
+        call.print(str(stored.id) if quiet else f"job {stored.id}")
+    call.flush(f"stored: job {stored.id}")
+    if not stored.is_new:
+        key = workflow.parent.unique_key
+        call.note(f"job {stored.id} has the unique key {key} already; nothing new was submitted")
+
+
+def _print_document(call: Invocation, store: Store, job_id: JobId) -> None:
+    report = actions.workflow_report(store, one_job(store, str(job_id)))
+    call.print_json(
+        workflow_json(report.run, report.definition, report.steps, report.items, call.clock.now_ms())
+    )
+
+
+def _await(
+    call: Invocation, store: Store, job_id: JobId, seconds: float | None, *, strict: bool, quiet: bool
+) -> int:
+    """The exit code of a run that was waited for; how it ended is printed."""
+    waiting = Wait(store, [job_id])
+    note_without_supervisor(call)
+    with _bars(call, store, job_id) as update:
+        _wait(call, waiting, seconds, update)
+    run = store.workflows.get(job_id)
+    if run is None:
+        raise NotFoundError("the workflow was removed", job_id, "see: jobctl events")
+    if call.json:
+        _print_document(call, store, job_id)
+    elif not quiet:
+        call.print(f"workflow {job_id} {run_status(run)}: {run.summary}")
+        for step in store.workflows.steps(job_id):
+            if step.status in (StepStatus.FAILED, StepStatus.TIMEOUT):
+                call.print(
+                    f"  {printable(step.id)} {step.status.value}: jobctl workflow explain {job_id} {step.id}"
+                )
+    return _exit_code(run, strict=strict)
+
+
+def _exit_code(run: WorkflowRun, *, strict: bool) -> int:
+    if run.status is not JobStatus.COMPLETED:
+        return 1
+    return 1 if strict and run.outcome is Outcome.PARTIAL else 0
+
+
+def _wait(call: Invocation, waiting: Wait, seconds: float | None, update: Callable[[], None]) -> None:
+    deadline = None if seconds is None else call.clock.monotonic() + seconds
+    pauses = 0
+    while waiting.pending:
+        waiting.poll()
+        if not waiting.pending:
+            return
+        if deadline is not None and call.clock.monotonic() >= deadline:
+            number = next(iter(waiting.pending))
+            raise WaitTimeoutError(
+                "not ended in time: workflow", number, f"it goes on; see: jobctl workflow show {number}"
+            )
+        if pauses % _LOOK_EVERY == 0:
+            sys.stdout.flush()
+            update()
+        pauses += 1
+        waiting.watch.pause()
+
+
+@contextmanager
+def _bars(call: Invocation, store: Store, job_id: JobId) -> Iterator[Callable[[], None]]:
+    if call.json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda: None
+        return
+    from jobctl.views.workflow_bars import WorkflowBars
+
+    def look() -> tuple[WorkflowRun, list[StepRun], int]:
+        return one_workflow(store, job_id), store.workflows.steps(job_id), call.clock.now_ms()
+
+    with WorkflowBars(look, no_color=call.no_color) as bars:
+        yield bars.update
+
+
+def list_(
+    call: Invocation,
+    limit: Annotated[
+        str | None,
+        typer.Option("--limit", metavar="N", help="The newest N; else 50 on a terminal, all elsewhere."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also those that are steps of others.")] = False,
+) -> None:
+    """List runs of workflows, newest first: state, steps that have ended, failures.
+
+    \b
+    Examples:
+      jobctl workflow list
+      jobctl workflow ls --json | jq '.workflows[] | select(.status == "failed") | .id'
+    """
+    most = None if limit is None else parse_whole(limit, "limit", 1, _MOST)
+    if most is None and call.is_terminal and not call.json:
+        most = _MOST_LISTED
+    store = existing_store(call)
+    found: list[WorkflowRun] = []
+    if store is not None:
+        with store:
+            found = actions.list_runs(store, most, with_parts=all_)
+    now = call.clock.now_ms()
+    if call.json:
+        call.print_json({"workflows": [run_json(one, now) for one in found]})
+    elif not found and call.is_terminal:
+        call.note("no workflows")
+    else:
+        call.print(runs_plain(found, now))
+
+
+def show(call: Invocation, job: Id) -> None:
+    """Show one run of a workflow: each step with its state, reason, attempt, job and duration.
+
+    \b
+    Examples:
+      jobctl workflow show 12
+      jobctl workflow show last --json | jq '.steps[] | {id, status, outputs}'
+    """
+    with call.store() as store:
+        report = actions.workflow_report(store, one_job(store, job))
+    now = call.clock.now_ms()
+    if call.json:
+        call.print_json(workflow_json(report.run, report.definition, report.steps, report.items, now))
+        return
+    call.print(f"workflow {report.run.job_id}")
+    for line in run_lines(report.run, report.job, now):
+        call.print(line)
+    steps = shown_steps(report.steps, report.items)
+    if call.color:
+        from jobctl.views.workflow_tables import print_steps
+
+        print_steps(steps, now)
+    else:
+        call.print(steps_plain(steps, now))
+
+
+def explain(call: Invocation, job: Id, step: Step) -> None:
+    """Say why a step of a workflow ran or did not: its needs, its condition with the values it saw, the cause.
+
+    \b
+    Examples:
+      jobctl workflow explain 12 publish
+      jobctl workflow explain last publish --json
+    """
+    with call.store() as store:
+        found: Job = one_job(store, job)
+        state, causes = actions.explain_workflow_step(store, found, step)
+        needs = store.workflows.bundle(found.id).definition.step(step).needs
+    if call.json:
+        document = {"workflow_id": found.id, **step_json(state, needs, call.clock.now_ms())}
+        call.print_json({**document, "reasons": [cause_json(cause) for cause in causes]})
+        return
+    for cause in causes:
+        call.print(printable(cause.message))

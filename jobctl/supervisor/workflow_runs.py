@@ -1,0 +1,367 @@
+"""One run of a workflow, moved on within the transaction of a turn: what has ended, what follows, what starts.
+
+The rules are in ``model.workflow_states``; here they meet the rows. A need that ends costs the same however large the
+workflow: each step counts the needs it has left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobctl.actions.jobs import CancelOptions, end_jobs
+from jobctl.errors import BadInputError, EvaluationError
+from jobctl.model.documents import Json
+from jobctl.model.events import EventKind
+from jobctl.model.specs import Submission
+from jobctl.model.states import JobId, JobKind, JobStatus
+from jobctl.model.step_jobs import (
+    condition_of,
+    items_of,
+    run_arguments,
+    run_submission,
+    step_work,
+    submission_of,
+    template_of,
+    value_references,
+    work_references,
+)
+from jobctl.model.step_outputs import typed_outputs
+from jobctl.model.workflow_runs import WHOLE, Decision, Phase, StepReason, WorkflowSubmission, label_of
+from jobctl.model.workflow_states import NeedState, StepStatus, Stop, decide
+from jobctl.model.workflows import StepDefinition, StepKind
+from jobctl.store import Store
+from jobctl.store.events import EventRow
+from jobctl.store.runs import ChildEnd, RunState
+from jobctl.store.steps import Finish, Place
+from jobctl.supervisor.workflow_events import workflow_event
+from jobctl.supervisor.workflow_plans import NO_ITEM, Plan, names_for
+
+NO_LIMIT = 1_000_000
+_STATUSES = {
+    JobStatus.COMPLETED: StepStatus.COMPLETED,
+    JobStatus.FAILED: StepStatus.FAILED,
+    JobStatus.CANCELLED: StepStatus.CANCELLED,
+    JobStatus.TIMEOUT: StepStatus.TIMEOUT,
+}
+_FAILURES = (StepStatus.FAILED, StepStatus.TIMEOUT)
+_STOP_REASONS = {
+    Stop.CANCEL: StepReason.REQUESTED,
+    Stop.TIMEOUT: StepReason.TIMEOUT,
+    Stop.FAIL_FAST: StepReason.FAIL_FAST,
+}
+
+
+@dataclass(slots=True)
+class Run:
+    """A run on its way through one transaction."""
+
+    store: Store
+    plan: Plan
+    state: RunState
+    now: int
+    events: list[EventRow]
+    _ended: deque[str] = field(default_factory=deque)
+
+    # --- what has happened ---
+
+    def step_child_ended(self, end: ChildEnd) -> None:
+        """The job of a step has ended, and with it the step."""
+        step = self.plan.steps.get(end.step)
+        if step is not None:
+            self.end(step.id, end.map_index, self._finish_of(step, end))
+
+    def _finish_of(self, step: StepDefinition, end: ChildEnd) -> Finish:
+        if end.kind is JobKind.WORKFLOW:
+            return self._finish_of_run(end)
+        status = _STATUSES[end.status]
+        if status is not StepStatus.COMPLETED:
+            stopped = self._stop_reason if status is StepStatus.CANCELLED else None
+            return Finish(
+                status, stopped or end.reason, end.error, exit_code=end.exit_code, started_at=end.started_at
+            )
+        try:
+            outputs = typed_outputs(end.outputs, step.outputs, self.plan.facts.home)
+        except BadInputError as error:
+            why = str(error)
+            return Finish(
+                StepStatus.FAILED, StepReason.OUTPUTS, why, exit_code=end.exit_code, started_at=end.started_at
+            )
+        return Finish(
+            status, exit_code=end.exit_code, outputs=outputs, result=end.result, started_at=end.started_at
+        )
+
+    def _finish_of_run(self, end: ChildEnd) -> Finish:
+        """A step is as the run it started: in part completed counts as completed, all skipped as skipped."""
+        below = self.store.workflows.get(end.job_id)
+        if below is None:
+            return Finish(_STATUSES[end.status], end.reason, None, started_at=end.started_at)
+        if end.status is not JobStatus.COMPLETED:
+            where = f"run {below.job_id}: {below.failure or end.reason or end.status.value}"
+            return Finish(_STATUSES[end.status], end.reason, where, started_at=end.started_at)
+        if below.steps and not below.completed and not below.failed:
+            why = f"every step of run {below.job_id} was skipped"
+            return Finish(StepStatus.SKIPPED, StepReason.CONDITION, why, started_at=end.started_at)
+        return Finish(StepStatus.COMPLETED, is_partial=below.outcome == "partial", started_at=end.started_at)
+
+    def end(self, step: str, map_index: int, finish: Finish) -> None:
+        """The step or item has ended so, unless it had before; what waits for it is decided in ``flow``."""
+        if not self.store.steps.end(self.state.job_id, step, map_index, finish, self.now):
+            return
+        self._tell_end(step, map_index, finish)
+        if map_index != WHOLE:
+            self._items_ended(step, 1, int(finish.status in _FAILURES))
+        else:
+            self._count(step, finish.status)
+
+    def _count(self, step: str, status: StepStatus) -> None:
+        """A whole step has ended."""
+        self.state.left -= 1
+        self.state.completed += status is StepStatus.COMPLETED
+        self._ended.append(step)
+        if status not in _FAILURES:
+            return
+        self.state.failed += 1
+        if self.plan.steps[step].continue_on_error:
+            return
+        if self.state.failure is None:
+            self.state.failure = step
+        if self.plan.facts.definition.fail_fast and self.state.stop is None:
+            self.stop(Stop.FAIL_FAST)
+
+    def _items_ended(self, step_id: str, count: int, failed: int) -> None:
+        step = self.plan.steps[step_id]
+        items, left, failures = self.store.steps.items_ended(self.state.job_id, step_id, count, failed)
+        if left:
+            if self.state.stop is None:
+                self._go_on_with_items(step, failures > step.tolerate.of(items))
+            return
+        ends = self.store.steps.item_ends(self.state.job_id, step_id)
+        if failures > step.tolerate.of(items):
+            why = f"{failures} of {items} items failed"
+            self.end(step_id, WHOLE, Finish(StepStatus.FAILED, StepReason.ITEMS_FAILED, why))
+        elif any(status is StepStatus.CANCELLED for status, _ in ends):
+            reason = self._stop_reason or StepReason.REQUESTED
+            self.end(step_id, WHOLE, Finish(StepStatus.CANCELLED, reason))
+        else:
+            outputs: dict[str, Json] = {
+                name: [output.get(name) if isinstance(output, dict) else None for _, output in ends]
+                for name in step.outputs
+            }
+            told = f"{failures} of {items} items failed" if failures else None
+            finish = Finish(StepStatus.COMPLETED, None, told, outputs=outputs, is_partial=failures > 0)
+            self.end(step_id, WHOLE, finish)
+
+    def _go_on_with_items(self, step: StepDefinition, is_failing: bool) -> None:
+        """The next item may start; with ``fail_fast`` not once too many have failed."""
+        if is_failing and self.plan.facts.definition.fail_fast and not step.continue_on_error:
+            self.stop(Stop.FAIL_FAST)
+        elif step.parallel is not None:
+            self.store.steps.next_item(self.state.job_id, step.id, self.now)
+
+    def answered(self) -> None:
+        """Steps that a person has approved or rejected go on."""
+        for step, decision, by in self.store.steps.decided(self.state.job_id):
+            name = by or "somebody"
+            if decision is Decision.APPROVED:
+                self.end(step, WHOLE, Finish(StepStatus.COMPLETED, message=f"approved by {name}"))
+            else:
+                self.end(step, WHOLE, Finish(StepStatus.FAILED, StepReason.REJECTED, f"rejected by {name}"))
+
+    def expire(self, step: str, map_index: int) -> None:
+        """Nobody approved the step in time."""
+        why = "nobody approved it in time"
+        self.end(step, map_index, Finish(StepStatus.FAILED, StepReason.EXPIRED, why))
+
+    # --- what follows ---
+
+    def flow(self) -> None:
+        """Every step whose needs have ended is decided, and so on down."""
+        while self._ended:
+            children = self.plan.children.get(self._ended.popleft(), [])
+            for step in self.store.steps.one_need_less(self.state.job_id, children):
+                self._decide(self.plan.steps[step])
+
+    def decide_waiting(self) -> None:
+        """Steps that were never looked at, or were reset, are decided."""
+        for step in self.store.steps.undecided(self.state.job_id):
+            self._decide(self.plan.steps[step])
+
+    def _decide(self, step: StepDefinition) -> None:
+        results: list[bool] = []
+        known = self.store.steps.known(self.state.job_id, step.needs) if step.needs else {}
+        needs = [self._need(need, known[need]) for need in dict.fromkeys(step.needs)]
+        decision = decide(step.trigger, needs, self._condition(step, results))
+        result = results[0] if results else None
+        if decision.status is StepStatus.READY:
+            self._make_ready(step, result)
+            return
+        finish = Finish(
+            decision.status, decision.reason, decision.message or None, decision.cause, when_result=result
+        )
+        self.end(step.id, WHOLE, finish)
+
+    def _need(self, need: str, row: tuple[object, ...]) -> NeedState:
+        step = self.plan.steps[need]
+        cause = None if row[7] is None else str(row[7])
+        return NeedState(need, StepStatus(str(row[0])), step.continue_on_error, step.optional, cause)
+
+    def _condition(self, step: StepDefinition, results: list[bool]) -> Callable[[], bool] | None:
+        text = step.when
+        if text is None:
+            return None
+
+        def holds() -> bool:
+            condition = condition_of(text)
+            found = condition.holds(names_for(self.store, self.plan, self.state, condition.names()))
+            results.append(found)
+            return found
+
+        return holds
+
+    def _make_ready(self, step: StepDefinition, when_result: bool | None) -> None:
+        self.store.steps.make_ready(self.state.job_id, step.id, when_result, self.now)
+        try:
+            if step.foreach is not None:
+                self._make_items(step)
+            elif step.approval is not None:
+                self._ask(step)
+        except EvaluationError as error:
+            self.end(step.id, WHOLE, Finish(StepStatus.FAILED, StepReason.TEMPLATE, str(error)))
+
+    def _make_items(self, step: StepDefinition) -> None:
+        source = step.foreach
+        references = template_of(source).names() if isinstance(source, str) else ()
+        items = items_of(step, names_for(self.store, self.plan, self.state, references))
+        self.state.starts += 1
+        self.store.steps.make_items(self.state, step.id, items, step.parallel, self.now)
+        self._tell(EventKind.WORKFLOW_STEP_STARTED, {"step": step.id, "items": len(items)})
+        if not items:
+            outputs: dict[str, Json] = {name: [] for name in step.outputs}
+            self.end(step.id, WHOLE, Finish(StepStatus.COMPLETED, outputs=outputs))
+
+    def _ask(self, step: StepDefinition) -> None:
+        approval = step.approval
+        if approval is None:
+            raise AssertionError(f"{step.id} asks nobody")
+        template = template_of(approval.prompt)
+        prompt = template.render(names_for(self.store, self.plan, self.state, template.names()))
+        self.state.starts += 1
+        expires = approval.expires_seconds
+        at = None if expires is None else self.now + round(expires * 1000)
+        self.store.steps.make_waiting(self.state, step.id, prompt, at, self.now)
+        self._tell(EventKind.WORKFLOW_STEP_WAITING, {"step": step.id, "prompt": prompt, "expires_at": at})
+
+    # --- starts ---
+
+    def start(self, budget: int) -> int:
+        """Ready steps have their jobs, as many as may run at once and at most ``budget``; returns how many."""
+        state = self.state
+        if state.stop is not None or state.phase is not Phase.RUNNING:
+            return 0
+        room = NO_LIMIT if state.max_parallel is None else state.max_parallel - state.open
+        places = self.store.steps.startable(state.job_id, min(room, budget)) if room > 0 else []
+        jobs: list[tuple[Place, Submission]] = []
+        for place in places:
+            step = self.plan.steps[place.step]
+            try:
+                if step.kind is StepKind.WORKFLOW:
+                    self._start_run(step, place)
+                else:
+                    jobs.append((place, self._job(step, place)))
+            except BadInputError as error:
+                reason = StepReason.TEMPLATE if isinstance(error, EvaluationError) else StepReason.REFUSED
+                self.end(step.id, place.map_index, Finish(StepStatus.FAILED, reason, str(error)))
+        if jobs:
+            stored = self.store.submissions.submit([job for _, job in jobs], self.now)
+            for (place, _), one in zip(jobs, stored, strict=True):
+                self._started(place, one.id)
+        return len(places)
+
+    def _job(self, step: StepDefinition, place: Place) -> Submission:
+        if step.kind is not StepKind.RUN:
+            raise BadInputError("function jobs come with a later version", step.target, "use run:")
+        work = step_work(self.plan.facts.definition, step, place.map_index)
+        names = names_for(self.store, self.plan, self.state, work_references(work), _item(place))
+        return self._accepted(submission_of(self.plan.facts, work, step, names))
+
+    def _accepted(self, job: Submission) -> Submission:
+        """``job``, if its queue and resources exist; otherwise it would never start."""
+        if job.queue != self.plan.facts.base.queue and not self.store.queues.exists(job.queue):
+            raise BadInputError("no such queue", job.queue, f"add it with: jobctl queue add {job.queue}")
+        totals = self.store.queues.resources() if job.resources else {}
+        for name, amount in job.resources.items():
+            if totals.get(name, 0) < amount:
+                raise BadInputError(f"there are {totals.get(name, 0)} of the resource {name}", amount)
+        return job
+
+    def _start_run(self, step: StepDefinition, place: Place) -> None:
+        part = self.plan.bundle.parts[step.target or ""]
+        references = value_references(dict(step.arguments))
+        names = names_for(self.store, self.plan, self.state, references, _item(place))
+        params = run_arguments(self.plan.facts, part.definition, step, names)
+        parent = run_submission(self.plan.facts, step, place.map_index, self.plan.facts.definition.name)
+        stored = self.store.workflows.submit(
+            WorkflowSubmission(self._accepted(parent), part, params), self.now
+        )
+        self._started(place, stored.id)
+
+    def _started(self, place: Place, child: JobId) -> None:
+        self.state.starts += 1
+        self.state.open += 1
+        self.store.steps.record_start(self.state, place, child)
+        label = label_of(place.step, place.map_index)
+        self._tell(EventKind.WORKFLOW_STEP_STARTED, {"step": label, "job_id": child})
+
+    # --- stopping ---
+
+    @property
+    def _stop_reason(self) -> StepReason | None:
+        return None if self.state.stop is None else _STOP_REASONS[self.state.stop]
+
+    def stop(self, why: Stop) -> None:
+        """No step starts any more: what waits is cancelled, what runs will be."""
+        self.state.stop, self.state.phase = why, Phase.STOPPING
+        self._tell(EventKind.WORKFLOW_STOPPING, {"reason": why.value})
+        reason = _STOP_REASONS[why]
+        items: dict[str, int] = {}
+        for step, map_index in self.store.steps.cancel_unstarted(self.state.job_id, reason, self.now):
+            self._tell_end(step, map_index, Finish(StepStatus.CANCELLED, reason))
+            if map_index == WHOLE:
+                self._count(step, StepStatus.CANCELLED)
+            else:
+                items[step] = items.get(step, 0) + 1
+        for step, count in items.items():
+            self._items_ended(step, count, 0)
+        self.end_children(reason)
+
+    def end_children(self, reason: str) -> None:
+        """What runs will be ended; asked again, it is hurried."""
+        children = self.store.runs.open_children(self.state.job_id)
+        asked = self.store.transitions.cancel_options(self.state.job_id)
+        options = (
+            CancelOptions(None, None, reason)
+            if asked is None
+            else CancelOptions(*asked[:2], asked[2] or reason)
+        )
+        end_jobs(self.store, children, options, self.now)
+
+    # --- telling ---
+
+    def _tell(self, kind: EventKind, data: dict[str, object]) -> None:
+        self.events.append(workflow_event(self.now, kind, self.state.job_id, data))
+
+    def _tell_end(self, step: str, map_index: int, finish: Finish) -> None:
+        data: dict[str, object] = {"step": label_of(step, map_index), "status": finish.status.value}
+        found = {
+            "reason": finish.reason,
+            "cause": finish.cause,
+            "exit_code": finish.exit_code,
+            "message": finish.message,
+        }
+        self._tell(EventKind.WORKFLOW_STEP_ENDED, data | {k: v for k, v in found.items() if v is not None})
+
+
+def _item(place: Place) -> dict[str, Json]:
+    return dict(NO_ITEM) if place.map_index == WHOLE else {"item": place.item}
