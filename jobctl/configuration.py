@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from jobctl.errors import BadInputError, UnusableError
+from jobctl.errors import BadInputError, NotFoundError, UnusableError
 from jobctl.model.homes import Home
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ def read_configuration(home: Home) -> Configuration | None:
     path = configuration_path(home)
     data = _read(path)
     return None if data is None else _parsed(data, path)
+
+
+def required_configuration(home: Home) -> Configuration:
+    """What the configuration of ``home`` says. A file that is missing says nothing, not that there is nothing.
+
+    Raises:
+        NotFoundError: ``E_NO_CONFIG``: there is no file.
+        BadInputError, UnusableError: as :func:`read_configuration`.
+    """
+    found = read_configuration(home)
+    if found is None:
+        hint = "make one, or go where it is; an empty one takes back what it said"
+        raise NotFoundError("no configuration at", configuration_path(home), hint, "E_NO_CONFIG")
+    return found
 
 
 def check_configuration(path: str) -> Configuration:

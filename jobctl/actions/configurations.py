@@ -7,12 +7,12 @@ import os
 from dataclasses import dataclass
 
 from jobctl.actions.callers import portable
+from jobctl.actions.configuration_checks import check_references
 from jobctl.actions.daemon_declarations import apply_daemons
 from jobctl.actions.schedule_files import apply_schedules
 from jobctl.actions.supervisors import running_supervisor, wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.configuration import configuration_path
-from jobctl.errors import BadInputError
 from jobctl.model.configurations import Configuration, QueueEntry
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
 from jobctl.settings import Settings
@@ -47,7 +47,8 @@ def apply_configuration(store: Store, configuration: Configuration, clock: Clock
     schedules that it no longer names are disabled, daemons stopped; they keep their history.
 
     Raises:
-        BadInputError: ``E_CONFIG``: a job names a queue or a resource, or a daemon another one, that there is not.
+        BadFileError: ``E_CONFIG``: a job names a queue or a resource, or a daemon another one, that there is not; a
+            schedule cannot be understood here.
     """
     now = clock.now_ms()
     with store.write():
@@ -85,11 +86,13 @@ class _Applying:
             self._queue(entry)
         if configuration.resources is not None:
             self._resources(dict(configuration.resources))
-        if configuration.definitions or configuration.schedules:
-            self._check_references(configuration)
+        if configuration.definitions or configuration.schedules or configuration.daemons:
+            check_references(self._store, configuration)
         self._definitions(configuration)
         directory = portable(os.path.dirname(configuration_path(self._store.home)))
-        for name, done in apply_schedules(self._store, configuration.schedules, directory, self._now):
+        for name, done in apply_schedules(
+            self._store, configuration.schedules, directory, self._now, configuration.file
+        ):
             self._note("schedule", name, "", None, done)
         settings = configuration.over(Settings())
         for change in apply_daemons(self._store, configuration.daemons, directory, settings, self._now):
@@ -107,21 +110,6 @@ class _Applying:
             done = table.put(definition, self._now)
             if done is not None:
                 self._note("job", definition.name, "", None, done)
-
-    def _check_references(self, configuration: Configuration) -> None:
-        """What jobs and schedules name is there."""
-        resources = self._store.queues.resources()
-        wanted = [(f"jobs: {name}", found.options) for name, found in configuration.definitions.items()]
-        wanted += [(f"schedules: {entry.name}", entry.request) for entry in configuration.schedules]
-        for where, options in wanted:
-            queue = options.get("queue")
-            if queue is not None and queue not in self._known:
-                hint = "name it under queues:"
-                raise BadInputError(f"{where}: no such queue", queue, hint, "E_CONFIG")
-            for name in options.get("resources", {}):
-                if name not in resources:
-                    hint = "name it under resources:"
-                    raise BadInputError(f"{where}: no such resource", name, hint, "E_CONFIG")
 
     def _queue(self, entry: QueueEntry) -> None:
         queues, name = self._store.queues, entry.name

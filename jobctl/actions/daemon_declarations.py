@@ -10,7 +10,7 @@ from jobctl.actions.daemons import check_dependencies, check_variables, new_defi
 from jobctl.clock import Milliseconds
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.daemon_entries import DaemonEntry
-from jobctl.model.daemons import Autostart, DaemonDefinition, Source, Wanted
+from jobctl.model.daemons import Autostart, DaemonDefinition, DaemonSource, Wanted
 from jobctl.settings import Settings
 from jobctl.store import Store
 
@@ -49,22 +49,22 @@ def apply_daemons(
     for definition in definitions:
         daemon = known.get(definition.name)
         if daemon is None:
-            store.daemons.add(definition, Source.FILE, now)
+            store.daemons.add(definition, DaemonSource.FILE, now)
             changes.append(DaemonChange(definition.name, "", None, "added"))
-        elif definition != daemon.definition or daemon.source is not Source.FILE:
-            store.daemons.edit(definition, Source.FILE, now)
+        elif definition != daemon.definition or daemon.source is not DaemonSource.FILE:
+            store.daemons.edit(definition, DaemonSource.FILE, now)
             changes += _differences(daemon.definition, definition)
-            if daemon.source is Source.GONE:
+            if daemon.source is DaemonSource.GONE:
                 changes.append(DaemonChange(definition.name, "", None, "back in the file"))
-        is_new = daemon is None or daemon.source is Source.GONE
+        is_new = daemon is None or daemon.source is DaemonSource.GONE
         if is_new and definition.autostart is not Autostart.NEVER:
             store.daemons.ask_start(definition.name, now)
     named = {definition.name for definition in definitions}
     for name, daemon in known.items():
-        if daemon.source is Source.FILE and name not in named:
+        if daemon.source is DaemonSource.FILE and name not in named:
             if daemon.wanted is Wanted.UP:
                 store.daemons.ask_stop(name, now)
-            store.daemons.edit(daemon.definition, Source.GONE, now)
+            store.daemons.edit(daemon.definition, DaemonSource.GONE, now)
             changes.append(DaemonChange(name, "", None, "gone from the file; stopped"))
     return changes
 

@@ -12,7 +12,7 @@ from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.daemon_fields import defined
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonState, Source, Wanted, order
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonSource, DaemonState, Wanted, order
 from jobctl.model.environments import split_environment
 from jobctl.model.names import check_name
 from jobctl.settings import Settings
@@ -47,7 +47,7 @@ def add_daemon(
             hint = f"change it with: jobctl daemon edit {name}"
             raise StateConflictError("the daemon exists", name, hint)
         check_dependencies(store, [definition])
-        store.daemons.add(definition, Source.CLI, now)
+        store.daemons.add(definition, DaemonSource.CLI, now)
         if start:
             _ask_starts(store, [name], now)
         made = required_daemon(store, name)

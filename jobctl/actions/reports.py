@@ -28,14 +28,18 @@ class Report:
         """Why something could not be reported; empty when all was."""
 
     def progress(self, done: int, total: int, message: str) -> None:
-        """So much is done; said at once at the start and at the end, else five times a second at most."""
+        """So much is done; said at once at the start and at the end, else five times a second at most.
+
+        Of nothing at all (``total`` 0) all is done: 100 %.
+        """
         now = self._clock.monotonic()
-        if not self._environment.get("JOBCTL_PROGRESS") or not total:
+        if not self._environment.get("JOBCTL_PROGRESS"):
             return
         if self._said_at is not None and done < total and now - self._said_at < EVERY_SECONDS:
             return
         self._said_at = now
-        line = json.dumps({"done": done, "total": total, "message": message})
+        told = {"done": done, "total": total} if total else {"percent": 100}
+        line = json.dumps({**told, "message": message})
         try:
             report_progress(line, self._environment)
         except JobctlError as error:

@@ -11,20 +11,22 @@ from jobctl.actions.schedule_states import offset_ms, schedule_state
 from jobctl.actions.schedules import terms_of
 from jobctl.actions.supervisors import running_supervisor
 from jobctl.clock import Clock, to_datetime, to_ms
+from jobctl.errors import BadInputError, StateConflictError
 from jobctl.model.explanations import Cause
 from jobctl.model.schedule_lint import explain_match
-from jobctl.model.schedule_records import Fire, Schedule
+from jobctl.model.schedule_records import Fire, Schedule, ScheduleSource
 from jobctl.model.schedule_rules import MILLISECOND, Around
 from jobctl.model.schedules import Overlap, ScheduleTerms
 from jobctl.model.states import JobId
 from jobctl.store import Store
+from jobctl.zones import zone_or_utc
 
 MOST_SLOTS = 1000
 _MOST_FIRES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Situation:
     """A schedule and what goes on around it."""
 
     schedule: Schedule
@@ -43,7 +45,7 @@ class Answer:
     fires: tuple[Fire, ...] = ()
 
 
-def standing_of(store: Store, name: str) -> Standing:
+def situation_of(store: Store, name: str) -> Situation:
     """The schedule, what runs of it and which slots wait.
 
     Raises:
@@ -51,7 +53,7 @@ def standing_of(store: Store, name: str) -> Standing:
     """
     schedule = one_schedule(store, name)
     running = tuple(job.id for job in store.schedules.open_jobs(name))
-    return Standing(schedule, running, tuple(store.schedules.pending(schedule.id)))
+    return Situation(schedule, running, tuple(store.schedules.pending(schedule.id)))
 
 
 def next_fires(
@@ -93,8 +95,12 @@ def next_of(
 
     Raises:
         NotFoundError: no such schedule.
+        StateConflictError: it is broken.
     """
     schedule = one_schedule(store, name)
+    trouble = _trouble(schedule)
+    if trouble is not None:
+        raise StateConflictError(f"the schedule cannot fire: {trouble}", name, _mend(schedule))
     now = to_datetime(clock.now_ms())
     floor = now if after is None else after
     if after is None and schedule.disabled_until is not None:
@@ -118,17 +124,41 @@ def why(store: Store, name: str, at: datetime | None, clock: Clock) -> Answer:
             causes = [_next_cause(schedule)]
         return Answer(schedule, None, tuple(causes), fires=tuple(store.schedules.fires(schedule.id, 3)))
     offset = offset_ms(schedule)
-    terms = terms_of(schedule.text)
-    match = explain_match(terms.rule, at.astimezone(UTC) - timedelta(milliseconds=offset), terms.zone)
+    match: list[str] = []
+    if _trouble(schedule) is None:
+        terms = terms_of(schedule.text)
+        match = explain_match(terms.rule, at.astimezone(UTC) - timedelta(milliseconds=offset), terms.zone)
     first = to_ms(at) - offset
     last = first + (59_999 if at.second == 0 and at.microsecond == 0 else 999)
     fires = store.schedules.fires_between(schedule.id, first, last)[:_MOST_FIRES]
     if to_ms(at) <= now:
-        causes = _past_causes(schedule, to_ms(at))
+        causes = [*_broken_causes(schedule), *_past_causes(schedule, to_ms(at))]
     return Answer(schedule, at, tuple(causes), tuple(match), tuple(fires))
 
 
+def _trouble(schedule: Schedule) -> str | None:
+    """Why its rule means nothing here, whether a supervisor has noticed or not."""
+    try:
+        terms_of(schedule.text)
+    except BadInputError as error:
+        return str(error)
+    return schedule.broken
+
+
+def _mend(schedule: Schedule) -> str:
+    if schedule.source is ScheduleSource.FILE:
+        return "change it in jobctl.yaml, then: jobctl reload"
+    return f"change it with: jobctl schedule edit {schedule.name}"
+
+
+def _broken_causes(schedule: Schedule) -> Iterator[Cause]:
+    trouble = _trouble(schedule)
+    if trouble is not None:
+        yield Cause("broken", f"it is broken: {trouble}; {_mend(schedule)}", {"broken": trouble})
+
+
 def _state_causes(store: Store, schedule: Schedule) -> Iterator[Cause]:
+    yield from _broken_causes(schedule)
     if not schedule.enabled:
         until = schedule.disabled_until
         message = "it is disabled" + (f": {schedule.disabled_reason}" if schedule.disabled_reason else "")
@@ -191,6 +221,6 @@ def _past_causes(schedule: Schedule, at: int) -> list[Cause]:
 
 
 def _shown(schedule: Schedule, instant: int) -> str:
-    zone = terms_of(schedule.text).zone
+    zone = zone_or_utc(schedule.text.timezone)
     wall = to_datetime(instant).astimezone(zone)
     return f"{wall:%Y-%m-%d %H:%M:%S %z} {zone.key}"

@@ -17,16 +17,15 @@ from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import NotFoundError, StateConflictError
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.schedule_records import Fire, Schedule, Trigger
+from jobctl.model.schedule_records import DEFAULT_UMASK, Fire, Schedule, Trigger
 from jobctl.model.schedules import Overlap
 from jobctl.model.selectors import parse_selector
+from jobctl.model.slots import Outcome
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.schedules import OpenJob
-
-_UMASK = 0o022
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def templated_job(
 ) -> Submission:
     """The job that a template makes, named ``name`` unless it says otherwise; see ``scheduled_job``."""
     caller = CallerContext(
-        str(template.get("cwd", "/")), {}, int(template.get("umask", _UMASK)), now, store.home.path
+        str(template.get("cwd", "/")), {}, int(template.get("umask", DEFAULT_UMASK)), now, store.home.path
     )
     builder = SubmissionBuilder(caller, settings, store.queues.names, waits=False)
     request = request_of(template.get("job", {}), JobRequest())
@@ -76,16 +75,17 @@ def run_schedule(store: Store, name: str, settings: Settings, clock: Clock, *, f
         NotFoundError: no such schedule, or what it needs is gone.
         StateConflictError: a job of it has not ended.
     """
+    now = clock.now_ms()
+    # Its files may be on a mount that hangs: they are looked at while others can write.
+    job = scheduled_job(store, one_schedule(store, name), settings, now)
     with store.write():
-        now = clock.now_ms()
         schedule = one_schedule(store, name)
-        job = scheduled_job(store, schedule, settings, now)
         behind = () if force else _make_room(store, schedule, clock)
         if behind:
             job = replace(job, after=tuple(Dependency(job_id, Condition.ANY) for job_id in behind))
         stored = store.submissions.submit(check_submissions(store, [job]), now)[0]
         if stored.is_new:
-            fire = Fire(None, now, "fired", Trigger.MANUAL, job_id=stored.id, late_ms=0)
+            fire = Fire(None, now, Outcome.FIRED, Trigger.MANUAL, job_id=stored.id, late_ms=0)
             store.schedules.decide(schedule.id, fire)
             store.schedules.note_run(schedule.id, stored.id, now)
             data = {"job_id": stored.id, "trigger": Trigger.MANUAL.value}

@@ -8,14 +8,16 @@ from datetime import datetime
 
 from jobctl.actions.supervisors import running_supervisor
 from jobctl.clock import Milliseconds, to_datetime, to_ms
+from jobctl.errors import BadInputError
 from jobctl.executors.processes import boot_id
-from jobctl.model.firings import ScheduleState, Slot, plan
-from jobctl.model.schedule_records import Schedule, Trigger, instant_or_none
+from jobctl.model.firings import ScheduleState, plan
+from jobctl.model.schedule_records import Schedule, ScheduleText, Trigger, instant_or_none
 from jobctl.model.schedule_rules import AfterFinish, Around, Rule, rule_from_document
 from jobctl.model.schedules import jitter_offset
-from jobctl.model.zones import find_zone
+from jobctl.model.slots import Reason, Slot
 from jobctl.store import Store
 from jobctl.store.schedules import OpenJob, Standing
+from jobctl.zones import find_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,19 @@ def offset_ms(schedule: Schedule) -> int:
     return round(jitter_offset(schedule.name, schedule.text.policy.jitter_seconds).total_seconds() * 1000)
 
 
+def stored_rule(text: ScheduleText) -> Rule:
+    """The rule of a stored schedule.
+
+    Raises:
+        BadInputError: ``E_SCHEDULE``: another program wrote it, or a version of ours that knew more.
+    """
+    try:
+        return rule_from_document(text.rule)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        hint = "give another one with: jobctl schedule edit"
+        raise BadInputError("its stored rule cannot be read", dict(text.rule), hint, "E_SCHEDULE") from error
+
+
 def schedule_state(
     store: Store, schedule: Schedule, open_jobs: Sequence[OpenJob], watch: Watch | None = None
 ) -> ScheduleState:
@@ -44,7 +59,7 @@ def schedule_state(
         watch: None where no supervisor asks.
 
     Raises:
-        BadInputError: its zone is no longer known.
+        BadInputError: its zone is no longer known, or its rule cannot be read.
     """
     text = schedule.text
     ended = None if open_jobs else store.schedules.last_end(schedule.last_job_id)
@@ -59,7 +74,7 @@ def schedule_state(
     )
     pending = store.schedules.pending(schedule.id) if schedule.waiting else []
     return ScheduleState(
-        rule=rule_from_document(text.rule),
+        rule=stored_rule(text),
         policy=text.policy,
         around=around,
         cursor=to_datetime(schedule.cursor_at),
@@ -82,8 +97,8 @@ def start_afresh(store: Store, schedule_id: int, now: Milliseconds) -> None:
     schedule = store.schedules.by_id(schedule_id)
     if schedule is None:
         raise AssertionError("the schedule vanished inside a transaction")
-    store.schedules.drop_pending(schedule_id, "changed", now)
-    settled_for = _settled_for(store, rule_from_document(schedule.text.rule))
+    store.schedules.drop_pending(schedule_id, Reason.CHANGED, now)
+    settled_for = _settled_for(store, stored_rule(schedule.text))
     follows_end = schedule.text.kind == AfterFinish.kind
     open_jobs = store.schedules.open_jobs(schedule.name)
     waiting = schedule.enabled and follows_end and bool(open_jobs)

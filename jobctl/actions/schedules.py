@@ -12,7 +12,7 @@ from jobctl.actions.callers import CallerContext
 from jobctl.actions.definitions import named_definition, overlaid
 from jobctl.actions.requests import FIELDS, JobRequest, request_document, request_of
 from jobctl.actions.schedule_runs import one_schedule, templated_job
-from jobctl.actions.schedule_states import start_afresh
+from jobctl.actions.schedule_states import start_afresh, stored_rule
 from jobctl.actions.supervisors import wake
 from jobctl.actions.zones import machine_zone
 from jobctl.clock import Clock, Milliseconds, to_datetime
@@ -25,13 +25,14 @@ from jobctl.model.events import Entity, EventKind
 from jobctl.model.instants import parse_instant, require_future
 from jobctl.model.names import check_name
 from jobctl.model.parameters import bind
-from jobctl.model.schedule_records import Schedule, ScheduleText, Source
-from jobctl.model.schedule_rules import RuleKind, rule_from_document
+from jobctl.model.schedule_records import Schedule, ScheduleSource, ScheduleText
+from jobctl.model.schedule_rules import RuleKind
 from jobctl.model.schedule_texts import RULE_KEYS, Given, Moment, parse_schedule
 from jobctl.model.schedules import SchedulePolicy, ScheduleTerms
-from jobctl.model.zones import find_zone
+from jobctl.model.specs import Submission
 from jobctl.settings import Settings
 from jobctl.store import Store
+from jobctl.zones import find_zone
 
 GONE = "gone from the file"
 """Why a schedule is disabled that ``jobctl.yaml`` no longer names."""
@@ -90,13 +91,13 @@ def add_schedule(
     now = clock.now_ms()
     terms = parse_schedule(request.times, moment(now))
     template = _template(request, caller, store, {})
+    _check_new(store, name)
+    trial = _trial_job(store, template, caller, now, name)
+    text = schedule_text(terms, template, request.times)
     with store.write():
-        if store.schedules.get(name) is not None:
-            hint = f"change it with: jobctl schedule edit {name}"
-            raise StateConflictError("the schedule exists", name, hint, "E_EXISTS")
-        _check_template(store, template, caller.settings, now, name)
-        text = schedule_text(terms, template, request.times)
-        schedule_id = store.schedules.add(name, text, Source.COMMAND_LINE, now)
+        _check_new(store, name)
+        check_submissions(store, trial)
+        schedule_id = store.schedules.add(name, text, ScheduleSource.COMMAND_LINE, now)
         store.events.add(now, EventKind.SCHEDULE_ADDED, Entity.SCHEDULE, name, _told(text))
         if disabled:
             store.schedules.disable(schedule_id, None, None, now)
@@ -117,17 +118,16 @@ def edit_schedule(
         StateConflictError: it is written in ``jobctl.yaml``.
     """
     now = clock.now_ms()
+    schedule = one_schedule(store, name)
+    _check_own(schedule, "edit")
+    terms, text = _edited(store, schedule, request, caller, now)
+    trial = _trial_job(store, text.template, caller, now, name)
     with store.write():
-        schedule = one_schedule(store, name)
-        _check_own(schedule, "edit")
-        terms = _edited_terms(schedule.text, request, moment(now))
-        template = _edited_template(schedule, request, caller, store)
-        says_rule = any(request.times.get(key) for key in RULE_KEYS)
-        before = None if says_rule else schedule.text.expression
-        text = schedule_text(terms, template, request.times, before)
-        if text == schedule.text and not request.says_work and not request.unset:
-            raise BadInputError("nothing to change", hint="give one of the options", code="E_USAGE")
-        _check_template(store, template, caller.settings, now, name)
+        if one_schedule(store, name).text != schedule.text:
+            hint = "somebody else edits it, too; try again"
+            raise StateConflictError("the schedule has just changed", name, hint)
+        _check_own(one_schedule(store, name), "edit")
+        check_submissions(store, trial)
         store.schedules.change(schedule.id, text, schedule.source, now)
         store.events.add(now, EventKind.SCHEDULE_CHANGED, Entity.SCHEDULE, name, _told(text))
         start_afresh(store, schedule.id, now)
@@ -152,20 +152,20 @@ def remove_schedule(store: Store, name: str, clock: Clock) -> None:
 
 
 def enable_schedule(store: Store, name: str, clock: Clock) -> Schedule:
-    """The schedule fires again from now on; enabling an enabled one changes nothing.
+    """The schedule fires again from now on, a broken one too; enabling an enabled one changes nothing.
 
     Raises:
+        BadInputError: it is broken, and still is.
         NotFoundError: no such schedule.
         StateConflictError: the file that it was written in no longer names it.
     """
     with store.write():
         schedule, now = one_schedule(store, name), clock.now_ms()
-        if schedule.enabled:
+        if schedule.enabled and schedule.broken is None:
             return schedule
         if schedule.disabled_reason == GONE:
-            raise StateConflictError(
-                "the schedule is gone from the file", name, "name it again in jobctl.yaml"
-            )
+            raise _gone(name)
+        store.schedules.repair(schedule.id)
         store.schedules.enable(schedule.id, now)
         store.events.add(now, EventKind.SCHEDULE_ENABLED, Entity.SCHEDULE, name)
         start_afresh(store, schedule.id, now)
@@ -180,17 +180,25 @@ def disable_schedule(store: Store, name: str, until: str | None, clock: Clock) -
     Raises:
         BadInputError: no such time, or it has passed.
         NotFoundError: no such schedule.
+        StateConflictError: the file that it was written in no longer names it, so it cannot come back.
     """
     with store.write():
         schedule, now = one_schedule(store, name), clock.now_ms()
+        if schedule.disabled_reason == GONE:
+            if until is not None:  # it would come back, though nobody names it
+                raise _gone(name)
+            return schedule
         instant = None if until is None else _until(schedule, until, now)
-        reason = schedule.disabled_reason if schedule.disabled_reason == GONE else None
-        store.schedules.disable(schedule.id, instant, reason, now)
+        store.schedules.disable(schedule.id, instant, None, now)
         data = {} if instant is None else {"until": to_datetime(instant).isoformat()}
         store.events.add(now, EventKind.SCHEDULE_DISABLED, Entity.SCHEDULE, name, data)
         found = one_schedule(store, name)
     wake(store.home)
     return found
+
+
+def _gone(name: str) -> StateConflictError:
+    return StateConflictError("the schedule is gone from the file", name, "name it again in jobctl.yaml")
 
 
 def _until(schedule: Schedule, text: str, now: Milliseconds) -> Milliseconds:
@@ -199,8 +207,14 @@ def _until(schedule: Schedule, text: str, now: Milliseconds) -> Milliseconds:
     return round(require_future(found, present, given=text).timestamp() * 1000)
 
 
+def _check_new(store: Store, name: str) -> None:
+    if store.schedules.get(name) is not None:
+        hint = f"change it with: jobctl schedule edit {name}"
+        raise StateConflictError("the schedule exists", name, hint, "E_EXISTS")
+
+
 def _check_own(schedule: Schedule, verb: str) -> None:
-    if schedule.source is Source.FILE and schedule.disabled_reason != GONE:
+    if schedule.source is ScheduleSource.FILE and schedule.disabled_reason != GONE:
         hint = "change the file, then: jobctl reload; or: jobctl schedule disable"
         raise StateConflictError(f"cannot {verb} a schedule of jobctl.yaml", schedule.name, hint)
 
@@ -234,8 +248,12 @@ def _expression(terms: ScheduleTerms, times: Mapping[str, Given]) -> str:
 
 
 def terms_of(text: ScheduleText) -> ScheduleTerms:
-    """What is stored, as it was understood."""
-    return ScheduleTerms(rule_from_document(text.rule), find_zone(text.timezone), text.policy)
+    """What is stored, as it was understood.
+
+    Raises:
+        BadInputError: its zone is no longer known, or its rule cannot be read.
+    """
+    return ScheduleTerms(stored_rule(text), find_zone(text.timezone), text.policy)
 
 
 # --- what it runs ---
@@ -265,6 +283,19 @@ def _typed(definition: Definition, given: Mapping[str, Json]) -> dict[str, Json]
     return {name: bound[name] for name in given}
 
 
+def _edited(
+    store: Store, schedule: Schedule, request: ScheduleRequest, caller: ScheduleCaller, now: Milliseconds
+) -> tuple[ScheduleTerms, ScheduleText]:
+    terms = _edited_terms(schedule.text, request, moment(now))
+    template = _edited_template(schedule, request, caller, store)
+    says_rule = any(request.times.get(key) for key in RULE_KEYS)
+    before = None if says_rule else schedule.text.expression
+    text = schedule_text(terms, template, request.times, before)
+    if text == schedule.text and not request.says_work and not request.unset:
+        raise BadInputError("nothing to change", hint="give one of the options", code="E_USAGE")
+    return terms, text
+
+
 def _edited_template(
     schedule: Schedule, request: ScheduleRequest, caller: ScheduleCaller, store: Store
 ) -> Mapping[str, Any]:
@@ -286,16 +317,25 @@ def _edited_template(
     return found
 
 
-def _check_template(
-    store: Store, template: Mapping[str, Any], settings: Settings, now: Milliseconds, name: str
-) -> None:
-    """The job can be made. Of a definition that was not applied yet only its parameters are known to fit."""
+def _trial_job(
+    store: Store, template: Mapping[str, Any], caller: ScheduleCaller, now: Milliseconds, name: str
+) -> list[Submission]:
+    """The job it would run now; none where its definition was not applied yet.
+
+    Then what the caller said over that definition is proven alone: the rest is, once the file is applied. In no
+    transaction: the files of a job may be on a mount that hangs.
+    """
     definition = template.get("definition")
-    if definition is not None and definition not in BUILTIN:
-        stored = store.definitions.get(definition)
-        if stored is None or stored.gone_at is not None:
-            return
-    check_submissions(store, [templated_job(store, template, settings, now, name)])
+    stored = None if definition is None else store.definitions.get(definition)
+    if definition is None or definition in BUILTIN or (stored is not None and stored.gone_at is None):
+        return [templated_job(store, template, caller.settings, now, name)]
+    said = {**template.get("job", {}), "command": ["true"]}
+    queues = () if caller.configuration is None else caller.configuration.queues
+    if said.get("queue") in {queue.name for queue in queues}:
+        del said["queue"]
+    alone = {key: value for key, value in template.items() if key not in ("definition", "parameters")}
+    templated_job(store, {**alone, "job": said}, caller.settings, now, name)
+    return []
 
 
 # --- when ---
@@ -304,7 +344,6 @@ def _check_template(
 def _edited_terms(text: ScheduleText, request: ScheduleRequest, at: Moment) -> ScheduleTerms:
     """What was said, over what is stored."""
     times = {key: value for key, value in request.times.items() if value is not None and value is not False}
-    old = terms_of(text)
     says_rule = any(key in times for key in RULE_KEYS)
     if not says_rule and any(key in times for key in _RULE_PARTS):
         raise BadInputError("--after-finish goes with --every only", hint="add --every", code="E_SCHEDULE")
@@ -317,12 +356,12 @@ def _edited_terms(text: ScheduleText, request: ScheduleRequest, at: Moment) -> S
     changes |= {
         _POLICY_KEYS[key]: getattr(default, _POLICY_KEYS[key]) for key in request.unset if key in _POLICY_KEYS
     }
-    policy = replace(old.policy, **changes)
+    policy = replace(text.policy, **changes)
     if policy.start_at is not None and policy.end_at is not None and policy.end_at <= policy.start_at:
         raise BadInputError(
             "end is not after start", request.times.get("end"), "give a later end", "E_SCHEDULE"
         )
-    rule = said.rule if says_rule else old.rule
+    rule = said.rule if says_rule else stored_rule(text)
     return ScheduleTerms(rule, said.zone, policy, said.notes)
 
 

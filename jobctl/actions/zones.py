@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jobctl.model.zones import machine_zone_name
+from jobctl.zones import machine_zone_name
 
 _LINK = "/etc/localtime"
 _FILE = "/etc/timezone"

@@ -21,6 +21,9 @@ UsageFault: Any = typer.BadParameter.__mro__[2]
 """The base of what Typer raises for a bad command line (its Click is vendored and not importable by name)."""
 
 EXIT_READER_GONE = 141
+_NEAR = 0.75
+"""How much of a word has to be the same to be meant: ``--older-than`` is no ``--after-any``."""
+_TAKES_PARAMETERS = (" submit", " run", " schedule add", " schedule edit")
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
@@ -247,8 +250,11 @@ def _usage_error(fault: Any) -> BadInputError:
     if type(fault).__name__ == "NoSuchOption":
         from difflib import get_close_matches
 
-        near = get_close_matches(str(option), fault.possibilities or (), 1)
+        near = get_close_matches(str(option), fault.possibilities or (), 1, _NEAR)
         hint = f"did you mean {near[0]}?" if near else f"see: {path} --help"
+        if not near and path.endswith(_TAKES_PARAMETERS):
+            key = str(option).lstrip("-").replace("-", "_")
+            hint = f"a parameter of a definition is written {key}=VALUE; {hint}"
         return BadInputError("no such option", option, hint, "E_USAGE")
     if type(fault).__name__ == "NoArgsIsHelpError" or str(fault.message).startswith("Missing command"):
         return BadInputError("a command is missing", hint=f"see: {path} --help", code="E_USAGE")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobctl.actions import catalog as actions
+from jobctl.actions.configuration_checks import check_here, find_warnings
 from jobctl.cli.complete import complete_definitions
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 RECENT = 10
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The job.", autocompletion=complete_definitions)]
+All = Annotated[bool, typer.Option("--all", help="Also those that are gone from the file.")]
 
 
-def catalog(call: Invocation) -> None:
+def catalog(call: Invocation, all: All = False) -> None:
     """Show the jobs that jobctl.yaml names, and the built-in ones: state, last run, next run, usual duration.
 
     \b
@@ -42,21 +44,22 @@ def catalog(call: Invocation) -> None:
       jobctl catalog
       jobctl catalog --json
     """
-    list_(call)
+    list_(call, all)
 
 
-def list_(call: Invocation) -> None:
+def list_(call: Invocation, all: All = False) -> None:
     """Show a card for each job of the catalog; in a pipe, a line.
 
     \b
     Examples:
       jobctl catalog list
       jobctl catalog list --json
+      jobctl catalog list --all
     """
     configuration = read_configuration(call.home())
     store = existing_store(call)
     try:
-        cards = actions.catalog(store, configuration)
+        cards = [card for card in actions.catalog(store, configuration) if all or not card.is_gone]
     finally:
         _close(store)
     now = call.clock.now_ms()
@@ -106,6 +109,8 @@ def validate(
 ) -> None:
     """Check jobctl.yaml, or another file of that kind: every problem with its place; exit 2 if there is one.
 
+    Queues and resources that it needs may also be in the store of the home. What is only odd is a warning.
+
     \b
     Examples:
       jobctl catalog validate
@@ -115,9 +120,17 @@ def validate(
     found = read_configuration(call.home()) if file is None else check_configuration(file)
     if found is None:
         raise NotFoundError("no configuration at", path, "make one, or name a file", "E_NO_CONFIG")
+    store, now = existing_store(call), call.clock.now_ms()
+    try:
+        check_here(store, found, now)
+        warnings = find_warnings(store, found, now)
+    finally:
+        _close(store)
+    for warning in warnings:
+        call.note(f"warning: {warning}")
     counts = _counts(found)
     if call.json:
-        call.print_json({"file": encodable(path), "valid": True, **counts})
+        call.print_json({"file": encodable(path), "valid": True, "warnings": warnings, **counts})
         return
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing in it"
     call.print(f"{printable(path)}: {told}; no problems")
@@ -144,6 +157,7 @@ def _counts(found: Configuration) -> dict[str, int]:
         "resources": len(found.resources or {}),
         "jobs": len(found.definitions),
         "schedules": len(found.schedules),
+        "daemons": len(found.daemons),
     }
 
 

@@ -18,7 +18,7 @@ from jobctl.cli.daemon_waits import await_daemons, await_removal
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store, note_without_supervisor
 from jobctl.errors import BadInputError, SupervisorDownError
-from jobctl.model.daemons import Daemon, Source, Wanted
+from jobctl.model.daemons import Daemon, DaemonSource, Wanted
 from jobctl.model.filters import JobFilter
 from jobctl.store import Store
 from jobctl.views.daemons import DaemonCard, card_json, card_lines, daemon_json, daemons_plain, state_text
@@ -88,7 +88,7 @@ def edit(
         edited = actions.edit_daemons(store, names, wish, call.settings, call.clock)
     _report(call, edited, "\n".join(map(_edited_text, edited)))
     for daemon in edited:
-        if daemon.source is Source.FILE:
+        if daemon.source is DaemonSource.FILE:
             call.note(f"jobctl.yaml declares {daemon.name}: the next reload puts back what it says")
 
 
@@ -202,7 +202,7 @@ def remove(call: Invocation, names: Names, no_wait: NoWait = False) -> None:
     else:
         call.print("\n".join(f"daemon {printable(daemon.name)} removed" for daemon in removed))
     for daemon in removed:
-        if daemon.source is Source.FILE:
+        if daemon.source is DaemonSource.FILE:
             call.note(f"jobctl.yaml declares {daemon.name}: the next reload adds it again")
 
 

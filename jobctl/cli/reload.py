@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import Change, apply_configuration, request_reload
 from jobctl.cli.invocation import Invocation
-from jobctl.configuration import configuration_path, read_configuration
-from jobctl.errors import NotFoundError
+from jobctl.configuration import configuration_path, required_configuration
 from jobctl.views.text import printable
 
 
 def reload(call: Invocation) -> None:
     """Read jobctl.yaml again: check it, apply it in one step, tell the supervisor its settings.
 
-    A broken file changes nothing and every problem in it is shown. Queues that it no longer names stay as they are;
-    jobs and schedules that it no longer names are disabled and keep their history.
+    A broken or missing file changes nothing, and every problem in it is shown. Queues that it no longer names stay
+    as they are; jobs and schedules that it no longer names are disabled and keep their history.
     Without a supervisor the store is changed all the same.
 
     \b
@@ -23,14 +23,16 @@ def reload(call: Invocation) -> None:
     """
     home = call.home()
     path = configuration_path(home)
-    configuration = read_configuration(home)
-    if configuration is None:
-        raise NotFoundError("no configuration at", path, "make one, or go where it is", "E_NO_CONFIG")
+    configuration = required_configuration(home)
     with call.store(create=True) as store:
+        warnings = find_warnings(store, configuration, call.clock.now_ms())
         changes = apply_configuration(store, configuration, call.clock)
         told = request_reload(store)
+    for warning in warnings:
+        call.note(f"warning: {warning}")
     if call.json:
-        call.print_json({"file": path, "supervisor": told, "changes": [_json(change) for change in changes]})
+        told_changes = [_json(change) for change in changes]
+        call.print_json({"file": path, "supervisor": told, "changes": told_changes, "warnings": warnings})
         return
     for change in changes:
         call.print(printable(str(change)))

@@ -23,7 +23,7 @@ from jobctl.clock import to_datetime
 from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError
 from jobctl.model.names import check_name
-from jobctl.model.schedule_lint import lint
+from jobctl.model.schedule_lint import lint_terms
 from jobctl.model.schedule_records import Schedule
 from jobctl.model.schedules import ScheduleTerms
 from jobctl.store import Store
@@ -231,7 +231,7 @@ def _report(call: Invocation, schedule: Schedule, terms: ScheduleTerms, done: st
             call.print(f"  {line}")
     for remark in (
         *terms.notes,
-        *(f"warning: {text}" for text in lint(terms.rule, terms.zone, to_datetime(now))),
+        *(f"warning: {text}" for text in lint_terms(terms, to_datetime(now), schedule.name)),
     ):
         call.note(remark)
 

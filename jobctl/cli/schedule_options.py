@@ -7,9 +7,17 @@ from typing import Annotated
 import typer
 
 from jobctl.cli.complete import complete_words
+from jobctl.errors import BadInputError
 from jobctl.model.schedule_texts import Given
 
 _Text = str | None
+_Once = list[str] | None
+"""Of an option that is not to be repeated: the last one would silently be the only one."""
+_SEVERAL = {
+    "daily": "give both with a comma: --daily 02:30,03:30",
+    "weekly": "several days or times go with a comma: --weekly mon,fri@09:00,17:00; else make it two schedules",
+    "monthly": "several days or times go with a comma: --monthly 1,15@06:00; else make it two schedules",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,20 +33,20 @@ class RuleOptions:
         ),
     ] = None
     every: Annotated[
-        _Text, typer.Option("--every", metavar="DURATION", help="At a fixed rate from its start: 90s, 6h.")
+        _Once, typer.Option("--every", metavar="DURATION", help="At a fixed rate from its start: 90s, 6h.")
     ] = None
     after_finish: Annotated[
         bool, typer.Option("--after-finish", help="With --every: counted from the end of the last job.")
     ] = False
     at: Annotated[
-        _Text, typer.Option("--at", metavar="TIME", help="Once: 03:00, tomorrow 9:00, RFC 3339.")
+        _Once, typer.Option("--at", metavar="TIME", help="Once: 03:00, tomorrow 9:00, RFC 3339.")
     ] = None
-    daily: Annotated[_Text, typer.Option("--daily", metavar="HH:MM", help="Every day at this time.")] = None
+    daily: Annotated[_Once, typer.Option("--daily", metavar="HH:MM", help="Every day at this time.")] = None
     weekly: Annotated[
-        _Text, typer.Option("--weekly", metavar="DAYS@HH:MM", help="On these days: mon,fri@09:00.")
+        _Once, typer.Option("--weekly", metavar="DAYS@HH:MM", help="On these days: mon,fri@09:00.")
     ] = None
     monthly: Annotated[
-        _Text,
+        _Once,
         typer.Option(
             "--monthly", metavar="DAY@HH:MM", help="On a day 1..31 or last; a short month's last day."
         ),
@@ -88,5 +96,21 @@ class PolicyOptions:
 
 
 def times_of(options: RuleOptions | PolicyOptions) -> dict[str, Given]:
-    """What was given, by the keys of ``model.schedule_texts.parse_schedule``."""
-    return {field.name: getattr(options, field.name) for field in fields(options)}
+    """What was given, by the keys of ``model.schedule_texts.parse_schedule``.
+
+    Raises:
+        BadInputError: ``E_SCHEDULE``: an option was given twice.
+    """
+    found = {field.name: getattr(options, field.name) for field in fields(options)}
+    for name in ("every", "at", "daily", "weekly", "monthly"):
+        texts = found.get(name)
+        if isinstance(texts, list):
+            found[name] = _only(name, texts)
+    return found
+
+
+def _only(name: str, texts: list[str]) -> str | None:
+    if len(texts) > 1:
+        hint = _SEVERAL.get(name, "make it two schedules")
+        raise BadInputError(f"--{name} is given {len(texts)} times", texts[-1], hint, "E_SCHEDULE")
+    return texts[0] if texts else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from jobctl.actions.schedule_answers import MOST_SLOTS, next_fires, next_of, standing_of
+from jobctl.actions.schedule_answers import MOST_SLOTS, next_fires, next_of, situation_of
 from jobctl.actions.schedule_answers import why as ask_why
 from jobctl.actions.schedule_runs import one_schedule
 from jobctl.actions.schedules import GONE, moment
@@ -20,10 +21,9 @@ from jobctl.clock import to_datetime
 from jobctl.errors import BadInputError
 from jobctl.model.instants import format_instant, parse_instant
 from jobctl.model.names import parse_whole
-from jobctl.model.schedule_lint import lint
+from jobctl.model.schedule_lint import lint_terms
 from jobctl.model.schedule_records import Schedule
 from jobctl.model.schedule_texts import RULE_KEYS, parse_schedule
-from jobctl.model.zones import find_zone
 from jobctl.views.jobs import aligned
 from jobctl.views.schedules import (
     fire_json,
@@ -36,6 +36,7 @@ from jobctl.views.schedules import (
     schedules_plain,
 )
 from jobctl.views.text import printable
+from jobctl.zones import find_zone, zone_or_utc
 
 MOST_HISTORY = 100_000
 _DEFAULT_HISTORY = 50
@@ -71,7 +72,8 @@ def list_(
     if call.json:
         call.print_json({"schedules": [schedule_json(schedule) for schedule in found]})
     else:
-        call.print(schedules_plain(found, call.clock.now_ms()))
+        width = shutil.get_terminal_size().columns if call.is_terminal else None
+        call.print(schedules_plain(found, call.clock.now_ms(), width))
 
 
 def _is_current(schedule: Schedule) -> bool:
@@ -87,12 +89,12 @@ def show(call: Invocation, name: Name) -> None:
       jobctl schedule show nightly --json
     """
     with store_with(call, name) as store:
-        standing = standing_of(store, name)
-    schedule, now = standing.schedule, call.clock.now_ms()
+        situation = situation_of(store, name)
+    schedule, now = situation.schedule, call.clock.now_ms()
     if call.json:
-        call.print_json(schedule_details_json(schedule, standing.running, standing.pending))
+        call.print_json(schedule_details_json(schedule, situation.running, situation.pending))
     else:
-        call.print(aligned(schedule_fields(schedule, standing.running, standing.pending, now)))
+        call.print(aligned(schedule_fields(schedule, situation.running, situation.pending, now)))
 
 
 def history(
@@ -116,7 +118,7 @@ def history(
     if call.json:
         call.print_json({"name": schedule.name, "fires": [fire_json(fire) for fire in fires]})
     else:
-        call.print(fires_plain(fires, find_zone(schedule.text.timezone)))
+        call.print(fires_plain(fires, zone_or_utc(schedule.text.timezone)))
 
 
 def why(
@@ -134,7 +136,7 @@ def why(
       jobctl schedule why nightly --at '2026-11-22 02:30'
     """
     with store_with(call, name) as store:
-        zone = find_zone(one_schedule(store, name).text.timezone)
+        zone = zone_or_utc(one_schedule(store, name).text.timezone)
         now = to_datetime(call.clock.now_ms())
         instant = None if at is None else parse_instant(at, now, "time", zone, past=True)
         answer = ask_why(store, name, instant, call.clock)
@@ -188,7 +190,7 @@ def next_(
         if set(given) - {"tz"}:
             raise BadInputError("a name and a rule", name, "give one of them", "E_USAGE")
         with store_with(call, name) as store:
-            zone = find_zone(one_schedule(store, name).text.timezone)
+            zone = zone_or_utc(one_schedule(store, name).text.timezone)
             zone = zone if rule.tz is None else find_zone(rule.tz)
             floor = None if after is None else parse_instant(after, now, "time", zone)
             _, found = next_of(store, name, floor, most, call.clock)
@@ -198,7 +200,7 @@ def next_(
         floor = _floor(after, rule, now)
         terms = parse_schedule(given, moment(round(floor.timestamp() * 1000)))
         zone, found = terms.zone, next_fires(terms, floor, most)
-        for remark in (*terms.notes, *(f"warning: {text}" for text in lint(terms.rule, zone, floor))):
+        for remark in (*terms.notes, *(f"warning: {text}" for text in lint_terms(terms, floor))):
             call.note(remark)
     if call.json:
         call.print_json(next_json(found, zone))

@@ -13,14 +13,15 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import apply_configuration
 from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.threads import start_thread
 from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError, JobctlError, UnusableError
+from jobctl.executors.descriptors import raise_descriptor_limit
 from jobctl.executors.registry import EXECUTORS
-from jobctl.model.configurations import Configuration
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode
@@ -87,7 +88,12 @@ def up(
         lifeline = Lifeline(store, call.clock, LifeKind.UP)
         # Only who has become the supervisor: a second one changes nothing.
         try:
-            changes = apply_configuration(store, configuration or Configuration(), call.clock)
+            # A file that is missing (not mounted yet, say) takes nothing back; an empty one does.
+            applied: list[str] = []
+            if configuration is not None:
+                warnings = find_warnings(store, configuration, call.clock.now_ms())
+                applied = [str(change) for change in apply_configuration(store, configuration, call.clock)]
+                applied += [f"warning: {warning}" for warning in warnings]
         except JobctlError:
             lifeline.end("refused")
             raise
@@ -97,14 +103,14 @@ def up(
             stop_grace,
             until_idle,
             log_format == "json" or call.json,
-            tuple(map(str, changes)),
+            tuple(applied),
         )
         return _supervise(call, lifeline, terms)
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """How this supervisor runs; ``applied`` is what the file has changed."""
+    """How this supervisor runs; ``applied`` is what the file has changed, and what is odd about it."""
 
     settings: Settings
     slots: int | None
@@ -166,6 +172,7 @@ def _jobs(names: list[str]) -> str:
 
 
 def _check_descriptors() -> None:
+    raise_descriptor_limit()
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if allowed != resource.RLIM_INFINITY and allowed < NEEDED_DESCRIPTORS:
         raise UnusableError(

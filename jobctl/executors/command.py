@@ -11,6 +11,7 @@ import time
 
 from jobctl.executors.attempts import AttemptDirectory, OpenAttempt
 from jobctl.executors.base import MACHINE_ERRNOS, AttemptOrder, SpawnError, StartedProcess, StartRefused
+from jobctl.executors.descriptors import with_given_limit
 from jobctl.executors.processes import soft_tag, tag_supported
 
 SHELL = "/bin/sh"
@@ -184,7 +185,7 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     # umask= keeps vfork; only preexec_fn, user= and group= lose it (CPython, do_fork_exec)
     return subprocess.Popen(
-        [SHELL, "-c", SHIM, order.directory, *argv],
+        [SHELL, "-c", with_given_limit(SHIM), order.directory, *argv],
         stdin=opened.lock,
         stdout=opened.stdout,
         stderr=opened.stderr,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import stat
 import threading
 
 from jobctl.executors.threads import start_thread
@@ -41,7 +42,10 @@ class Compressor:
             self._wanted[path] = None
             self._changed.notify_all()
         if self._thread is None:
-            self._thread = start_thread("jobctl-gzip", self._run)
+            try:
+                self._thread = start_thread("jobctl-gzip", self._run)
+            except OSError as error:
+                self._give_up(path, error)
 
     def wait(self, seconds: float) -> bool:
         """Whether everything added was dealt with within that time."""
@@ -70,14 +74,22 @@ class Compressor:
             try:
                 self._compress(path)
             except OSError as error:
-                self.problem = f"{path} is not compressed: {error.strerror or error}"
-            with self._changed:
-                self._wanted.pop(path, None)
+                self._give_up(path, error)
+            else:
+                self._forget(path)
+
+    def _give_up(self, path: str, error: OSError) -> None:
+        self.problem = f"{path} is not compressed: {error.strerror or error}"
+        self._forget(path)
+
+    def _forget(self, path: str) -> None:
+        with self._changed:
+            self._wanted.pop(path, None)
 
     def _compress(self, path: str) -> None:
         part = f"{path}.gz{PART}"
         try:
-            with open(path, "rb") as source:
+            with open(_open_regular(path), "rb") as source:
                 complete = self._fill(source.fileno(), part)
         except FileNotFoundError:
             return  # removed while it waited
@@ -97,7 +109,9 @@ class Compressor:
     def _fill(self, source: int, part: str) -> bool:
         """Whether ``part`` is the whole of it, on the disk, and as old; not if it was closed meanwhile."""
         changed = os.fstat(source)
-        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(opened, "wb") as raw:
             with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=changed.st_mtime) as target:
                 while chunk := os.read(source, _CHUNK):
@@ -108,3 +122,12 @@ class Compressor:
             os.fsync(raw.fileno())
             os.utime(raw.fileno(), ns=(changed.st_atime_ns, changed.st_mtime_ns))
         return True
+
+
+def _open_regular(path: str) -> int:
+    """Never waits, as opening a FIFO would."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError("it is not a regular file")
+    return fd

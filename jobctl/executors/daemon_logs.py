@@ -21,6 +21,7 @@ from jobctl.executors.log_rotation import following_path, segment_path, segments
 _CHUNK = 1 << 18
 _LONGEST_RAW = 1 << 21
 _MTIME_SLACK_MS = 1000
+_LOCK_FLAGS = os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class LineChoice:
@@ -131,7 +132,7 @@ class DaemonLogReader:
             OSError
         ):  # no log yet, or not ours to lock: then it is read as fast as it goes
             path = following_path(self._directory)
-            self._lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._lock = os.open(path, _LOCK_FLAGS, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def _next_block(self, position: LogPosition) -> bytes | None:

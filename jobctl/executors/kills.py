@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal as signals
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from enum import StrEnum
 
@@ -34,6 +34,29 @@ _TRAPPED = frozenset(
 
 _PASSES = 8
 """Tables read in one ``advance`` while new members keep turning up; bounded for the loop's sake."""
+
+
+class Ghosts:
+    """Zombies of a tree: what forks itself on fast enough is missed by a table now and then.
+
+    Its dead ancestors, inherited by the subreaper and tagged like it, are not.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tag = tree.tag
+        self._known: set[tuple[int, int]] = set()
+
+    def grew(self, table: ProcessTable, spared: Collection[int] = ()) -> bool:
+        """Whether a process of the tree has become a zombie since the last table, in no ``spared`` session."""
+        tagged = table.tagged.get(self._tag, ()) if self._tag else ()
+        found = {
+            (entry.pid, entry.start_ticks)
+            for entry in tagged
+            if not is_running(entry) and entry.session not in spared
+        }
+        new = found - self._known
+        self._known |= found
+        return bool(new)
 
 
 class KillState(StrEnum):
@@ -75,22 +98,22 @@ class TreeKill:
         self.escalated = False
         """Whether KILL was needed."""
         self._reread = reread
-        self._deadline = now + grace_seconds
+        self._deadline, self._hurried = now + grace_seconds, False
         self._asked: set[tuple[int, int]] = set()
         self._killed: set[tuple[int, int]] = set()
-        self._ghosts: set[tuple[int, int]] = set()
+        self._ghosts = Ghosts(tree)
         self._empty = 0
         self._asked_at_ticks: int | None = None
         self._killing_since: float | None = None
         self._alone_since: float | None = None
 
-    def hurry(self, now: float) -> None:
-        """The grace is over: the next ``advance`` kills."""
-        self._deadline = min(self._deadline, now)
+    def hurry(self, until: float) -> None:
+        """The grace lasts until then at most: the first ``advance`` from then on kills."""
+        self._deadline, self._hurried = min(self._deadline, until), True
 
     def extend(self, until: float) -> None:
-        """The grace lasts until then, unless it lasts longer already or is over."""
-        if self._killing_since is None:
+        """The grace lasts until then, unless it lasts longer already, is over, or is not its own any more."""
+        if self._killing_since is None and not self._hurried:
             self._deadline = max(self._deadline, until)
 
     def advance(self, table: ProcessTable, now: float) -> KillState:
@@ -102,7 +125,7 @@ class TreeKill:
             self._ask(table, left)
         else:
             left, table = self._kill(table, now)
-        restless = self._is_restless(table)
+        restless = self._ghosts.grew(table)
         self._empty = 0 if left or restless else self._empty + 1
         if left:
             self._alone_since = None
@@ -146,7 +169,7 @@ class TreeKill:
             return left, table
         for _ in range(_PASSES):
             known = self._killed.issuperset((entry.pid, entry.start_ticks) for entry in left)
-            if known and not self._is_restless(table):
+            if known and not self._ghosts.grew(table):
                 break  # nothing new: what is left is dying
             shim = find_shim(table, self.tree)
             if LINUX:
@@ -155,18 +178,6 @@ class TreeKill:
             table = self._reread()
             left = members(table, self.tree)
         return left, table
-
-    def _is_restless(self, table: ProcessTable) -> bool:
-        """Whether a process of the tree has become a zombie since the last table.
-
-        What forks itself on fast enough is missed by a table now and then; its dead ancestors, inherited by
-        the subreaper and tagged like it, are not.
-        """
-        tagged = table.tagged.get(self.tree.tag, ()) if self.tree.tag else ()
-        ghosts = {(entry.pid, entry.start_ticks) for entry in tagged if not is_running(entry)}
-        new = ghosts - self._ghosts
-        self._ghosts |= ghosts
-        return bool(new)
 
     def _send_kill(self, left: list[ProcessEntry]) -> None:
         for entry in sorted(left, reverse=True):

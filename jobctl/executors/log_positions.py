@@ -90,6 +90,11 @@ class PositionFile:
             raise OSError("half of the log's position was written")
         self._serial = serial
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody removed the file."""
+        return os.fstat(self._fd).st_nlink == 0
+
     def close(self) -> None:
         """Nothing of it is open."""
         os.close(self._fd)
@@ -115,7 +120,9 @@ def _open(path: str) -> int:
     with contextlib.suppress(FileNotFoundError):
         return os.open(path, flags)
     part = path + ".part"
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(part)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(_BLANK)
     os.rename(part, path)
     return os.open(path, flags)

@@ -72,7 +72,7 @@ class LogSegments:
         self._compressor = compressor
         self._fd = -1
         self._number = 0
-        self.untidy = True
+        self.untidy = False
         """Something may be left to remove, to compress or to link."""
 
     def open(self, number: int, size: int) -> int:
@@ -94,9 +94,14 @@ class LogSegments:
             os.close(fd)
             raise
         self.close()
+        self.untidy = self.untidy or number != self._number
         self._fd, self._number = fd, number
-        self.untidy = True
         return size
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody removed the file that is written."""
+        return os.fstat(self._fd).st_nlink == 0
 
     def write(self, text: bytes | memoryview, offset: int) -> None:
         """``text`` stands at ``offset`` of the newest file.
@@ -123,7 +128,7 @@ class LogSegments:
         try:
             self._link()
             older = [number for number in segments(self._directory) if number != self._number]
-            kept = older[len(older) - limits.files :] if limits.files else []
+            kept = older[max(0, len(older) - limits.files) :]
             self._remove([number for number in older if number not in set(kept)])
             if self._compressor is not None:
                 for number in kept:
@@ -162,9 +167,11 @@ class LogSegments:
 
     def _is_followed(self) -> bool:
         try:
-            fd = os.open(following_path(self._directory), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
+            fd = os.open(
+                following_path(self._directory), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+            )
+        except OSError as error:  # a link or a socket there is none of ours
+            return error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENXIO)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

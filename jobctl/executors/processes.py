@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from jobctl.executors import foreign
+from jobctl.executors.descriptors import SHORTAGES
 
 LINUX = sys.platform == "linux"
 TICKS_PER_SECOND: int = os.sysconf("SC_CLK_TCK")
@@ -105,6 +106,14 @@ def start_ticks(pid: int) -> int | None:
         return foreign.start_ticks(pid)
     entry = _read_entry(pid)
     return None if entry is None else entry.start_ticks
+
+
+def runs_since(pid: int, ticks: int) -> bool:
+    """Whether the process that is ``pid`` since ``ticks`` still runs; a zombie does not."""
+    if not LINUX:
+        return foreign.start_ticks(pid) == ticks
+    entry = _read_entry(pid)
+    return entry is not None and entry.start_ticks == ticks and entry.state not in "ZXx"
 
 
 def now_ticks() -> int:
@@ -361,7 +370,9 @@ def _read_entry(pid: int) -> ProcessEntry | None:
     """The entry of ``pid`` by its stat file (proc_pid_stat(5)); the name in it may hold a ``)`` too."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in SHORTAGES:
+            raise  # it may well be there
         return None
     try:
         text = os.read(fd, 4096)
@@ -408,7 +419,9 @@ def _read_marker(pid: int) -> bytes:
     try:
         owner, me = os.stat(f"/proc/{pid}").st_uid, os.geteuid()
         environment = _read(f"/proc/{pid}/environ") if me in {owner, 0} else b""
-    except OSError:
+    except OSError as error:
+        if error.errno in SHORTAGES:
+            raise
         return b""
     start = (b"\0" + environment).find(b"\0" + MARKER_NAME + b"=")
     return b"" if start < 0 else environment[start:].partition(b"\0")[0]

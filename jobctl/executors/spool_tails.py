@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ GIVE_BACK_BYTES = 1 << 18
 _BLOCK = 1 << 12
 _ENDING = 64
 _MARGIN = 1 << 20
+_NO_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""What opening a directory, a link or a socket says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,12 @@ class SpoolTail:
         """
         looked = self._looked
         size = looked[0]
-        offset, dropped = taken.offset, 0
+        # Without a position (the log was removed, say) what an older one gave back is not there any more.
+        offset, dropped = taken.offset or next_data(self._fd, 0, size), 0
         if size - offset > backlog:
             offset, dropped = self._later(offset, size - backlog // 2)
         chunk = self._chunk(offset, CHUNK_BYTES, looked)
-        restarted = not dropped and (size < offset or chunk.ending(0) != taken.ending) and offset > 0
+        restarted = not dropped and taken.offset > 0 and (size < offset or chunk.ending(0) != taken.ending)
         if restarted:  # ``echo > /dev/stderr`` truncates what it opens
             self._given = 0
             offset = next_data(self._fd, 0, size)
@@ -134,6 +138,10 @@ class SpoolTail:
             self._fd = os.open(self._path, os.O_RDWR | flags)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno in _NO_FILE:  # as below
+                return False
+            raise
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             self.close()
             return False  # somebody put it there, and it holds nothing of ours

@@ -82,6 +82,7 @@ class SpoolPump:
         self._position = LogPosition(daemon_id, 0, 0, 0)
         self._sound = False
         """What is open is as the position says."""
+        self._cleared = False
         self._queue: list[_Generation] = []
         self._retry_at = float("-inf")
         self._problem: str | None = None
@@ -92,8 +93,8 @@ class SpoolPump:
     def begin(self, spool: Spool) -> None:
         """What the generation writes is taken, once the older ones are in. It may be begun again, after a restart.
 
-        Generations are begun in ascending order, or all of them before the next look. One that was taken to its end
-        before is only cleared away.
+        Generations are begun in ascending order, or all of them before the next look. Where their count went back
+        (the store is an older copy) the lower one is taken all the same, if it has anything.
         """
         if any(spool.generation == one.spool.generation for one in self._queue):
             return
@@ -144,29 +145,17 @@ class SpoolPump:
         for one in self._queue:
             one.close()
         self._queue.clear()
-        self._segments.close()
-        self._sound = False
-        if self._positions is not None:
-            self._positions.close()
-            self._positions = None
+        self._close_log()
 
     def _take_all(self, pieces: list[tuple[str, bytes]]) -> bool:
         """Whether there is more. What was saved is in ``pieces`` even when this raises."""
-        if not self._queue and not (self._sound and self._segments.untidy):
+        if not self._segments.untidy and not any(one.is_due() for one in self._queue):
+            self._close_log()  # two descriptors less for each quiet daemon
             return False
         self._make_sound()
         self._at = b""
         more = False
-        while self._queue and not more:
-            first = self._queue[0]
-            if first.spool.generation < self._position.generation:
-                del self._queue[0]
-                first.clear()
-                continue
-            if first.spool.generation > self._position.generation:
-                self._save(
-                    self._position._replace(generation=first.spool.generation, stdout=Taken(), stderr=Taken())
-                )
+        while not more and (first := self._first()) is not None:
             found = [self._take(first, stream, pieces) for stream in STREAMS]
             if any(found):
                 more = self._left <= 0
@@ -177,6 +166,23 @@ class SpoolPump:
         if self._segments.untidy:
             self._segments.tidy(self.limits)
         return more
+
+    def _first(self) -> _Generation | None:
+        """The generation to take now, and the position is one in it; those with nothing left to take are cleared."""
+        begun = self._position.generation
+        for one in self._queue:
+            if one.spool.generation == begun:
+                return one
+        while self._queue:
+            one = self._queue[0]
+            if one.spool.generation > begun or not one.ended or one.is_new():
+                self._save(
+                    self._position._replace(generation=one.spool.generation, stdout=Taken(), stderr=Taken())
+                )
+                return one
+            del self._queue[0]
+            one.clear()
+        return None
 
     def _take(self, generation: _Generation, stream: str, pieces: list[tuple[str, bytes]]) -> bool:
         """Whether anything of the stream was taken: one chunk."""
@@ -244,15 +250,18 @@ class SpoolPump:
         self._save(self._position.with_taken(stream, taken, self._position.size + len(text)))
 
     def _finish(self, generation: _Generation) -> None:
-        """All of it is in the log, on record, and its spools are gone."""
+        """All of it is in the log, its spools are gone, and that is on record.
+
+        In this order: what stands in the spools of a generation below the position was never taken.
+        """
         for stream in STREAMS:
             taken = self._position.taken(stream)
             if taken.cut:
                 self._write_line(self._head(stream) + b" \n", stream, taken._replace(cut=False))
+        generation.clear()
         following = generation.spool.generation + 1
         self._save(self._position._replace(generation=following, stdout=Taken(), stderr=Taken()))
-        del self._queue[0]
-        generation.clear()
+        self._queue.remove(generation)
 
     def _rotate(self) -> None:
         """An empty file is the newest; the position says so before anything is written to it."""
@@ -269,23 +278,46 @@ class SpoolPump:
 
     def _make_sound(self) -> None:
         """The log is open where the position says, and what was written behind it is cut off."""
+        if self._positions is not None and (
+            self._positions.is_gone or (self._sound and self._segments.is_gone)
+        ):
+            self._close_log()
         if self._sound:
             return
         if self._positions is None:
-            os.makedirs(self._directory, 0o700, exist_ok=True)
-            positions = PositionFile(f"{self._directory}/state")
-            self._position = self._loaded(positions)
-            self._positions = positions
-            clear_leftovers(self._directory)
+            self._open_positions()
         size = self._segments.open(self._position.segment, self._position.size)
         if size != self._position.size:
             self._save(self._position._replace(size=size))
         self._sound = True
 
+    def _open_positions(self) -> None:
+        os.makedirs(self._directory, 0o700, exist_ok=True)
+        positions = PositionFile(f"{self._directory}/state")
+        try:
+            self._position = self._loaded(positions)
+            if not self._cleared:
+                clear_leftovers(self._directory)
+                self._cleared = True
+        except BaseException:
+            positions.close()
+            raise
+        self._positions = positions
+
+    def _close_log(self) -> None:
+        self._sound = False
+        self._segments.close()
+        if self._positions is not None:
+            self._positions.close()
+            self._positions = None
+
     def _loaded(self, positions: PositionFile) -> LogPosition:
         found = positions.load()
-        if found is None:  # new, or damaged: never into a file that somebody wrote
-            return LogPosition(self._daemon_id, max(segments(self._directory), default=0) + 1, 0, 0)
+        known = self._position
+        if found is None:  # new, damaged or removed: never into a file that somebody wrote, or reads
+            return known._replace(segment=max([known.segment, *segments(self._directory)]) + 1, size=0)
+        if known.generation:  # this pump's own, whatever was put into its place
+            return known._replace(segment=found.segment, size=found.size)
         if found.daemon_id != self._daemon_id:
             return LogPosition(self._daemon_id, found.segment, found.size, 0)
         return found
@@ -316,6 +348,14 @@ class _Generation:
             "stdout": SpoolTail(spool.stdout),
             "stderr": SpoolTail(spool.stderr),
         }
+
+    def is_new(self) -> bool:
+        """Whether there is anything to take."""
+        return any(tail.is_new() for tail in self.tails.values())
+
+    def is_due(self) -> bool:
+        """Whether there is anything to take, or to finish."""
+        return self.ended or self.is_new()
 
     def end(self) -> None:
         """Nothing will be written any more; what is there is looked at again."""

@@ -11,6 +11,8 @@ from jobctl.model.parameters import Parameter, ParameterType
 
 NAMESPACE = "system."
 """What names of built-in definitions begin with; no other may."""
+MOST_KEPT = 1_000_000
+"""What the verbs take as ``--keep``."""
 
 
 def _built_in(
@@ -40,8 +42,10 @@ _BUILTIN = (
         "Remove ended jobs with their logs, by age and number.",
         "✂",
         ("prune", "--older-than", "${{ params.older_than }}", "--keep", "${{ params.keep }}", "-y"),
-        Parameter("older_than", default="30d", help="only what ended so long ago"),
-        Parameter("keep", ParameterType.INT, default=0, min=0, help="so many of the newest stay"),
+        Parameter("older_than", ParameterType.DURATION, default="30d", help="only what ended so long ago"),
+        Parameter(
+            "keep", ParameterType.INT, default=0, min=0, max=MOST_KEPT, help="so many of the newest stay"
+        ),
     ),
     _built_in("check", "Look for damage in the store.", "🩺", ("db", "check")),
     _built_in(
@@ -56,7 +60,14 @@ _BUILTIN = (
             pattern="[^-].*",
             help="a directory; a relative one is in the home",
         ),
-        Parameter("keep", ParameterType.INT, default=7, min=1, help="so many of the newest copies stay"),
+        Parameter(
+            "keep",
+            ParameterType.INT,
+            default=7,
+            min=1,
+            max=MOST_KEPT,
+            help="so many of the newest copies stay",
+        ),
     ),
 )
 BUILTIN = {found.name: found for found in _BUILTIN}

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import BadInputError
 from jobctl.model.fields import Field, Rate, Schema, Table, Truth, Whole, table_of
+from jobctl.model.file_texts import FileText
 from jobctl.model.names import RESOURCE_NAME, check_queue_name, check_resource_word
 from jobctl.model.problems import file_error
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE
 from jobctl.model.queues import Rate as QueueRate
 from jobctl.model.readings import Reading, mark_of, nearest
+from jobctl.model.secret_fields import check_secrets, patterns_of
 from jobctl.model.setting_fields import MOST_SLOTS, SETTINGS
 from jobctl.model.settings import Settings
-from jobctl.model.yaml_nodes import Node, read_yaml
+from jobctl.model.yaml_nodes import MappingNode, Node, read_yaml
 
 if TYPE_CHECKING:
     from jobctl.model.daemon_entries import DaemonEntry
@@ -62,6 +64,8 @@ _TAKEN_NAMES = frozenset({
 })  # fmt: skip
 """A resource reaches the job as ``JOBCTL_<NAME>``: these are jobctl's own."""
 
+_DAEMON_SECRETS = "start jobctl up with it in its environment: daemons get that"
+
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
@@ -97,6 +101,8 @@ class Configuration:
     schedules: tuple[ScheduleEntry, ...] = ()
     """Those of ``schedules:`` and of ``schedule:`` at jobs."""
     daemons: tuple[DaemonEntry, ...] = ()
+    file: FileText = field(default=FileText(), compare=False, repr=False)
+    """Where it was written, for what is found out later."""
 
     def over(self, settings: Settings) -> Settings:
         """``settings`` with what the file says instead."""
@@ -114,7 +120,7 @@ def parse_configuration(text: str, source: str) -> Configuration:
     found = _configuration(reading, root) if root is not None else Configuration()
     if problems:
         raise file_error(source, text, problems, "E_CONFIG")
-    return found
+    return replace(found, file=FileText(source, text, root))
 
 
 def configuration_schema() -> Schema:
@@ -162,13 +168,16 @@ def _configuration(reading: Reading, root: Node) -> Configuration:
     resources = _resources(reading, sections["resources"]) if "resources" in sections else None
     _check_default_queue(reading, sections, settings, queues)
     definitions, schedules = _catalog(reading, sections, settings)
-    daemons = _daemons(reading, sections["daemons"]) if "daemons" in sections else ()
+    daemons = _daemons(reading, sections["daemons"], settings) if "daemons" in sections else ()
     return Configuration(settings, queues, resources, definitions, schedules, daemons)
 
 
-def _daemons(reading: Reading, node: Node) -> tuple[DaemonEntry, ...]:
+def _daemons(reading: Reading, node: Node, settings: Mapping[str, Any]) -> tuple[DaemonEntry, ...]:
     from jobctl.model.daemon_entries import read_daemons  # as for jobs
 
+    entries = node.entries.values() if isinstance(node, MappingNode) else ()
+    for _, value in entries:
+        check_secrets(reading, value, patterns_of(settings), _DAEMON_SECRETS)
     return read_daemons(node, reading.add)
 
 
@@ -181,13 +190,13 @@ def _catalog(
     # Imported here: every submit beside a file of settings would pay for it (100 ms).
     from jobctl.model.definition_fields import own_schedules, read_definitions, read_schedules
 
+    patterns = patterns_of(settings)
     definitions: dict[str, Definition] = {}
     if "jobs" in sections:
-        patterns = settings.get("pass_env", ()), settings.get("secret_env", ())
-        definitions = read_definitions(reading, sections["jobs"], *patterns)
+        definitions = read_definitions(reading, sections["jobs"], patterns)
     schedules: list[ScheduleEntry] = []
     if "schedules" in sections:
-        schedules = read_schedules(reading, sections["schedules"], definitions)
+        schedules = read_schedules(reading, sections["schedules"], definitions, patterns)
     return definitions, (*own_schedules(definitions.values()), *schedules)
 
 

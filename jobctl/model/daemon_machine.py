@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from jobctl.model.daemons import LIVE, NO_GENERATION, DaemonDefinition, DaemonReason, DaemonState, Generation
 
-REFUSED_SECONDS = 1.0
-"""Until the next try when the machine had no room for a process; it is nobody's failure."""
+REFUSED_SECONDS, LONGEST_REFUSED_SECONDS = 1.0, 60.0
+"""Until the next try when the machine had no room for a process; it doubles, but is nobody's failure."""
 
 _UP = frozenset({DaemonState.STARTING, DaemonState.RUNNING})
 
@@ -30,6 +30,8 @@ class Condition:
     failures: int = 0
     """Consecutive ones; a start by hand, or being up for long, resets them."""
     restarts: int = 0
+    refusals: int = 0
+    """How often in a row the machine had no room for it."""
     again: bool = False
     """Whether a start is to follow the end of what is stopping."""
     closing: bool = False
@@ -174,7 +176,7 @@ def _signal(
         return condition
     if isinstance(event, Extended):
         return replace(condition, start_deadline=max(condition.start_deadline or now, event.until))
-    return replace(condition, state=DaemonState.RUNNING, ready_at=now, start_deadline=None)
+    return replace(condition, state=DaemonState.RUNNING, ready_at=now, start_deadline=None, refusals=0)
 
 
 def _wish(condition: Condition, event: Wished) -> Condition:
@@ -196,7 +198,8 @@ def _wish(condition: Condition, event: Wished) -> Condition:
         return news
     if news.state is DaemonState.WAITING:
         return replace(news, failures=0)
-    return replace(_waiting(news), failures=0, reason=None, error=None)
+    failures = 0 if asked else news.failures  # a new life asks for nothing anew
+    return replace(_waiting(news), failures=failures, refusals=0, reason=None, error=None)
 
 
 def _lay_down(condition: Condition) -> Condition:
@@ -240,8 +243,11 @@ def _refuse(condition: Condition, event: Refused, now: float) -> Condition:
         return _waiting(condition)
     if event.final:
         return _at_rest(condition, DaemonState.ERROR, reason, event.error)
-    return replace(_at_rest(condition, DaemonState.BACKOFF, reason, event.error),
-                   retry_at=now + REFUSED_SECONDS)  # fmt: skip
+    delay = min(LONGEST_REFUSED_SECONDS, REFUSED_SECONDS * 2.0 ** min(condition.refusals, 10))
+    return replace(
+        _at_rest(condition, DaemonState.BACKOFF, reason, event.error),
+        retry_at=now + delay, refusals=condition.refusals + 1,
+    )  # fmt: skip
 
 
 def _end(
@@ -249,6 +255,7 @@ def _end(
 ) -> Condition:
     if event.generation != condition.generation or not condition.is_live:
         return condition
+    condition = replace(condition, refusals=0)
     if event.survivors:
         return _at_rest(condition, DaemonState.ERROR, DaemonReason.SURVIVORS, event.error)
     if condition.closing:

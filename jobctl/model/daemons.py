@@ -95,7 +95,7 @@ class Autostart(StrEnum):
     NEVER = "never"
 
 
-class Source(StrEnum):
+class DaemonSource(StrEnum):
     """Who declared a daemon."""
 
     CLI = "cli"
@@ -141,7 +141,7 @@ def parse_ready(text: str, what: str = "ready") -> Readiness:
     if word == ReadyKind.LOG:
         try:
             re.compile(rest)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, 3000 parentheses
             raise BadInputError(
                 f"bad regular expression in {what} ({error})", text, hint, "E_READY"
             ) from None
@@ -193,6 +193,11 @@ class DaemonDefinition:
         """The argument vector that is executed."""
         return self.command if self.shell is None else ("/bin/sh", "-c", self.shell)
 
+    @property
+    def examination(self) -> tuple[object, ...]:
+        """By what its health is known."""
+        return self.health, self.health_every_seconds
+
     def launches_like(self, other: DaemonDefinition) -> bool:
         """Whether a process started by ``other`` is what this definition would start."""
         return self._launch() == other._launch()
@@ -227,7 +232,7 @@ class Daemon:
 
     id: DaemonId
     definition: DaemonDefinition
-    source: Source
+    source: DaemonSource
     created_at: int
     updated_at: int
     """Of the definition."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from jobctl.errors import BadInputError, ExpressionError
 from jobctl.model.builtin_definitions import BUILTIN, NAMESPACE
-from jobctl.model.definitions import Definition, ScheduleEntry, Source
-from jobctl.model.environments import split_environment
+from jobctl.model.definitions import JOINER, Definition, ScheduleEntry, Source
 from jobctl.model.fields import Described, Field, Table, Text
 from jobctl.model.job_fields import COMMAND, OPTIONS, OTHER_WORDS
 from jobctl.model.names import check_key, check_name
@@ -19,8 +18,9 @@ from jobctl.model.parameters import Parameter, bind, unknown_parameter
 from jobctl.model.readings import Entry, Reading, mark_of
 from jobctl.model.schedule_fields import TIMES, check_times
 from jobctl.model.schedule_texts import split_shorthand
+from jobctl.model.secret_fields import Patterns, check_secrets
 from jobctl.model.templates import Template
-from jobctl.model.yaml_nodes import MappingNode, Node, SequenceNode
+from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 LONGEST_ICON = 8
 TEMPLATED = frozenset({"command", "env", "cwd", "stdin", "name", "tags", "unique", "lock"})
@@ -28,7 +28,8 @@ TEMPLATED = frozenset({"command", "env", "cwd", "stdin", "name", "tags", "unique
 
 
 def _check_icon(text: str, what: str) -> None:
-    check_key(text, what)
+    # What joins several signs to one is invisible by itself.
+    check_key(text.replace(JOINER, ""), what)
     if len(text) > LONGEST_ICON:
         raise BadInputError(
             f"{what} is longer than {LONGEST_ICON} characters", text, "give one sign", "E_NAME"
@@ -89,16 +90,8 @@ SCHEDULE = Table(
 )
 
 
-def read_definitions(
-    reading: Reading, node: Node, keep: Iterable[str], secret: Iterable[str]
-) -> dict[str, Definition]:
-    """The definitions of ``jobs:`` by name.
-
-    Args:
-        reading: takes the problems.
-        node: the section.
-        keep, secret: the settings ``pass_env`` and ``secret_env``.
-    """
+def read_definitions(reading: Reading, node: Node, patterns: Patterns) -> dict[str, Definition]:
+    """The definitions of ``jobs:`` by name; ``patterns`` say which variables look secret."""
     found: dict[str, Definition] = {}
     for entry in reading.entries(node, "jobs", "names of jobs"):
         if not reading.passes(entry, check_name):
@@ -112,22 +105,23 @@ def read_definitions(
             continue
         else:
             definition = _definition(reading, entry)
-        _check_secrets(reading, entry.node, tuple(keep), tuple(secret))
+        check_secrets(reading, entry.node, patterns)
         if definition is not None and reading.problems == before:
             found[entry.name] = definition
     return found
 
 
 def read_schedules(
-    reading: Reading, node: Node, definitions: Mapping[str, Definition]
+    reading: Reading, node: Node, definitions: Mapping[str, Definition], patterns: Patterns
 ) -> list[ScheduleEntry]:
-    """The schedules of ``schedules:``, in their order."""
+    """The schedules of ``schedules:``, in their order; ``patterns`` say which variables look secret."""
     found = []
     for entry in reading.entries(node, "schedules", "names of schedules"):
         if not reading.passes(entry, check_name):
             continue
         before = reading.problems
         given = reading.table(entry.node, entry.name, SCHEDULE)
+        check_secrets(reading, entry.node, patterns)
         own = definitions.get(entry.name)
         if own is not None and own.schedule is not None:
             hint = f"the job {entry.name} has a schedule: of its own, of the same name; rename this one"
@@ -165,7 +159,9 @@ def _definition(reading: Reading, entry: Entry) -> Definition | None:
         names |= _written_names(entry.node)  # a parameter that is wrong is no unknown one, too
     check_templates(reading, entry.node, JOB, names)
     if "command" not in given:
-        if isinstance(entry.node, MappingNode) and not _means_command(entry.node):
+        if _is_nothing(entry.node) or (
+            isinstance(entry.node, MappingNode) and not _means_command(entry.node)
+        ):
             reading.add(entry.mark, f"{entry.name} has no command", None, "give command:")
         return None
     _check_schedule(reading, entry, given, parameters)
@@ -178,6 +174,10 @@ def _definition(reading: Reading, entry: Entry) -> Definition | None:
         icon=given.get("icon", ""),
         schedule=given.get("schedule"),
     )
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value is None
 
 
 def _means_command(node: MappingNode) -> bool:
@@ -347,14 +347,3 @@ def _check_template(reading: Reading, mark: Any, text: str, names: frozenset[str
             reading.add(mark, "no such value in a job", ".".join(reference.path), hint)
         elif reference.param not in names:
             reading.refuse(mark, unknown_parameter(reference.param, names))
-
-
-def _check_secrets(reading: Reading, node: Node, keep: tuple[str, ...], secret: tuple[str, ...]) -> None:
-    """No variable under ``env:`` looks secret: the store would hold it."""
-    env = node.entries.get("env") if isinstance(node, MappingNode) else None
-    if env is None or not isinstance(env[1], MappingNode):
-        return
-    for name, (key, _) in env[1].entries.items():
-        if split_environment({name: ""}, keep, secret=secret)[1]:
-            hint = f"name it under secret_env: and put the value into secrets.env of the home: {name}"
-            reading.add(key.mark, "secret values are not stored", name, hint)

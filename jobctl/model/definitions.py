@@ -9,6 +9,9 @@ from typing import Any
 
 from jobctl.model.parameters import Parameter, ParameterType
 
+JOINER = "\u200d"
+"""Between the signs of one emoji, as in an icon."""
+
 
 class Source(StrEnum):
     """Where a definition comes from."""

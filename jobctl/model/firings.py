@@ -25,12 +25,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import islice
 
 from jobctl.model.instants import format_instant
 from jobctl.model.schedule_rules import MILLISECOND, Around, Rule
 from jobctl.model.schedules import Missed, Overlap, SchedulePolicy
+from jobctl.model.slots import Outcome, Reason, Slot, Unfired
 
 MOST_AHEAD = timedelta(days=1)
 """A cursor further ahead of now comes from a clock that was wrong, not from one that stepped."""
@@ -40,66 +40,6 @@ _FIRST_SPAN = timedelta(minutes=1)
 _SPAN_GROWTH = 4
 """How far to look back for the newest slots: so far at first, then so many times as far."""
 _SECOND = timedelta(seconds=1)
-
-
-class Outcome(StrEnum):
-    """What became of a slot."""
-
-    FIRED = "fired"
-    PENDING = "pending"
-    """It waits until the schedule's active job has ended; becomes fired or skipped."""
-    SKIPPED = "skipped"
-    MISSED = "missed"
-    FAILED = "failed"
-    """Its job could not be made: the reason is a text."""
-
-
-class Reason(StrEnum):
-    """Why a slot did not fire."""
-
-    OVERLAP = "overlap"
-    """Skipped: a job of the schedule had not ended (overlap skip), or one slot waited already (queue)."""
-    REPLACED = "replaced"
-    """Skipped: it waited, and a later slot took its place (overlap replace)."""
-    DISABLED = "disabled"
-    """Skipped: it waited, and the schedule was disabled."""
-    CHANGED = "changed"
-    """Skipped: it waited, and the schedule was changed."""
-    POLICY = "policy"
-    """Missed, and the schedule says ``missed: skip``."""
-    GRACE = "grace"
-    """Missed, or late, for longer than the grace."""
-    SUPERSEDED = "superseded"
-    """Missed, and a later missed slot ran in its place (``missed: latest``)."""
-    CAP = "cap"
-    """Missed, with more slots than ``most_catch_up`` to run (``missed: all``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A slot that fires or waits."""
-
-    due_at: datetime
-    was_missed: bool = False
-    """A catch-up."""
-    was_pending: bool = False
-    """It has a row with the outcome ``pending`` already: that row changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unfired:
-    """A slot that will not fire, or with ``count`` > 1 a run of them in one row ("and N more")."""
-
-    due_at: datetime
-    outcome: Outcome
-    reason: Reason
-    count: int = 1
-    is_exact: bool = True
-    """False: ``count`` is the least it can be; counting on would have cost too much."""
-    last_due_at: datetime | None = None
-    """The last slot of the run when ``count`` > 1."""
-    was_pending: bool = False
-    """It has a row with the outcome ``pending`` already: that row changes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from jobctl.errors import BadInputError
@@ -18,9 +19,11 @@ from jobctl.model.names import (
     parse_whole,
 )
 from jobctl.model.nested_fields import Anything, Either, Named, Texts, Written
+from jobctl.model.readings import WRONG, Entry, Reading
 from jobctl.model.selectors import parse_selector
 from jobctl.model.setting_fields import MOST_ATTEMPTS, MOST_SLOTS
 from jobctl.model.specs import OnCrash, OnDuplicate
+from jobctl.model.yaml_nodes import ScalarNode, SequenceNode
 
 
 def check_variable(name: str) -> str:
@@ -80,6 +83,25 @@ class _Selector:
     def schema(self) -> dict[str, Any]:
         """A number or a text."""
         return {"type": ["integer", "string"]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Words(Texts):
+    """An argv: its first word names a program."""
+
+    def read(self, reading: Reading, entry: Entry) -> Any:
+        """The words."""
+        found = Texts.read(self, reading, entry)
+        if found is not WRONG and isinstance(entry.node, SequenceNode):
+            first = entry.node.items[0] if entry.node.items else entry.node
+            if first is entry.node or (isinstance(first, ScalarNode) and not first.text):
+                reading.add(first.mark, f"{entry.name} is empty", None, "name a program")
+                return WRONG
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        """A list of at least one word."""
+        return {**Texts.schema(self), "minItems": 1}
 
 
 _CODES = Either(_Codes(), Texts(Whole(0, 255), _Codes.words), _Codes.words)
@@ -147,7 +169,7 @@ COMMAND: Field[Described] = Field(
     "command",
     Either(
         Text("a shell line or a list of words", templates=True, is_shell=True),
-        Texts(Written(), "a list of words such as [rsync, -a, src, dst]"),
+        _Words(Written(), "a list of words such as [rsync, -a, src, dst]"),
         "a shell line or a list of words",
     ),
     "what runs: a text is a shell line, a list is passed word for word",

@@ -60,6 +60,7 @@ _OTHER_TYPES = {
     "str": "string", "text": "string", "integer": "int", "number": "float", "double": "float", "boolean": "bool",
     "file": "path", "dir": "path", "directory": "path", "list": "json", "array": "json", "object": "json",
     "dict": "json", "enum": "string, with choices", "choice": "string, with choices",
+    "timedelta": "duration", "interval": "duration",
 }  # fmt: skip
 
 

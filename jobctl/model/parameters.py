@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
 
+from jobctl.cpu_limits import TooSlowError, cpu_limit
 from jobctl.errors import BadInputError
 from jobctl.model.documents import Json, canonical_json, parse_json
+from jobctl.model.durations import parse_duration
 from jobctl.model.problems import did_you_mean
+
+MATCH_SECONDS = 0.1
+"""CPU time in which a value has to match its pattern."""
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 _INTEGER = r"[+-]?[0-9]{1,30}"
@@ -26,6 +31,7 @@ class ParameterType(StrEnum):
     FLOAT = "float"
     BOOL = "bool"
     PATH = "path"
+    DURATION = "duration"
     JSON = "json"
 
     @property
@@ -40,6 +46,7 @@ _WORDS = {
     ParameterType.FLOAT: "a number",
     ParameterType.BOOL: "true or false",
     ParameterType.PATH: "a path",
+    ParameterType.DURATION: "a duration such as 90s, 5m or 30d",
     ParameterType.JSON: "a JSON document",
 }
 
@@ -197,6 +204,8 @@ def _typed(parameter: Parameter, value: Json, texts: bool) -> Json:
             if isinstance(value, bool):
                 return value
             raise _wrong(parameter, value)
+        case ParameterType.DURATION:
+            return _duration(parameter, value)
         case _:
             if isinstance(value, str) and texts:
                 return cast(Json, parse_json(value, parameter.name))
@@ -230,6 +239,18 @@ def _number(parameter: Parameter, value: Json) -> int | float:
     return float(value)
 
 
+def _duration(parameter: Parameter, value: Json) -> str:
+    """As it was written: ``30d`` reaches the job as ``30d``."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _wrong(parameter, value)
+    text = value if isinstance(value, str) else shown(value)
+    try:
+        parse_duration(text, parameter.name, allow_zero=True)
+    except BadInputError as error:
+        raise BadInputError(error.what, error.value, error.hint, "E_PARAMETER") from None
+    return text
+
+
 def is_finite(value: int | float) -> bool:
     """Whether a float can hold it."""
     try:
@@ -258,12 +279,19 @@ def _check_limits(parameter: Parameter, value: Json) -> None:
         too_large = parameter.max is not None and value > parameter.max
         if too_small or too_large:
             raise _wrong(parameter, value)
-    if (
-        parameter.pattern is not None
-        and isinstance(value, str)
-        and not re.fullmatch(parameter.pattern, value)
-    ):
+    if parameter.pattern is not None and isinstance(value, str) and not _matches(parameter, value):
         raise _wrong(parameter, value)
+
+
+def _matches(parameter: Parameter, value: str) -> bool:
+    pattern = re.compile(parameter.pattern or "")
+    try:
+        with cpu_limit(MATCH_SECONDS):
+            return pattern.fullmatch(value) is not None
+    except TooSlowError:
+        hint = "write it without repeats inside repeats: [a-z]+ for ([a-z]+)+"
+        what = f"the pattern of {parameter.name} takes too long on this value"
+        raise BadInputError(what, value, hint, "E_PARAMETER") from None
 
 
 def _is_same(value: Json, choice: Json) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from jobctl.errors import BadInputError
 from jobctl.model.fields import Choice, Field, Text, Truth, table_of
 from jobctl.model.nested_fields import Either, Texts, Written
-from jobctl.model.schedule_texts import Moment, parse_schedule
+from jobctl.model.schedule_texts import RULE_KEYS, Moment, parse_schedule
 from jobctl.model.schedules import Missed, Overlap
 
 _CRON = "a cron expression such as '30 2 * * *'"
@@ -60,11 +60,17 @@ def check_times(times: Mapping[str, Any]) -> list[tuple[str, BadInputError]]:
         parse_schedule(times, _LONG_AGO)
     except BadInputError as error:
         error = with_keys(error)
-        about = [
-            key for key, value in times.items() if error.value is not None and _is_about(value, error.value)
-        ]
-        return [(about[0] if about else "", error)]
+        return [(key_about(times, error), error)]
     return []
+
+
+def key_about(times: Mapping[str, Any], error: BadInputError) -> str:
+    """The key whose value, or a part of it, the error shows; "" for none."""
+    if error.value is None:
+        return ""
+    exact = [key for key, value in times.items() if _is_about(value, error.value)]
+    parts = [key for key in RULE_KEYS if isinstance(times.get(key), str) and error.value in times[key]]
+    return next(iter((*exact, *parts)), "")
 
 
 def with_keys(error: BadInputError) -> BadInputError:

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from jobctl.model.cron import CronLine
 from jobctl.model.cron_fields import HOUR, MINUTE, MONTH, SECOND, CronFields, FieldKind
+from jobctl.model.durations import format_duration
 from jobctl.model.instants import format_instant
 from jobctl.model.schedule_rules import MILLISECOND, Around, Monthly, Rule, RuleKind
+from jobctl.model.schedules import ScheduleTerms, jitter_offset
 
 _MOST_SHOWN = 8
 _UNITS = {SECOND.name: "s", MINUTE.name: "min", HOUR.name: "h"}
@@ -32,6 +34,26 @@ def lint(rule: Rule, zone: ZoneInfo, now: datetime) -> list[str]:
             warnings += _either_day(line.fields)
         warnings += _skipped_walls(line, zone, now)
     return list(dict.fromkeys(warnings))
+
+
+def lint_terms(terms: ScheduleTerms, now: datetime, name: str = "") -> list[str]:
+    """As :func:`lint`, also about what goes with the rule; ``name`` decides about the jitter, if it is known."""
+    return lint(terms.rule, terms.zone, now) + _long_jitter(terms, now, name)
+
+
+def _long_jitter(terms: ScheduleTerms, now: datetime, name: str) -> list[str]:
+    """A jitter that is longer than the time to the next slot: then slots and fires are hard to tell apart."""
+    jitter, around = terms.policy.jitter_seconds, Around(terms.zone)
+    if not jitter or not terms.rule.is_series:
+        return []
+    first = terms.rule.next_after(now, around)
+    second = None if first is None else terms.rule.next_after(first, around)
+    if first is None or second is None or (second - first).total_seconds() >= jitter:
+        return []
+    gap = format_duration((second - first).total_seconds())
+    offset = format_duration(jitter_offset(name, jitter).total_seconds())
+    shift = f": it fires {offset} after its slots" if name else ""
+    return [f"jitter {format_duration(jitter)} is longer than the {gap} from one slot to the next{shift}"]
 
 
 def explain_match(rule: Rule, instant: datetime, zone: ZoneInfo) -> list[str]:

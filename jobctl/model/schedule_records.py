@@ -10,13 +10,16 @@ from typing import Any
 
 from jobctl.clock import to_datetime
 from jobctl.model.schedules import Missed, Overlap, SchedulePolicy
+from jobctl.model.slots import Outcome
 from jobctl.model.states import JobId, JobStatus
 
 SUBMITTER = "schedule:"
 """What ``submitted_by`` of a schedule's jobs begins with."""
+DEFAULT_UMASK = 0o022
+"""Of a schedule that was not added by anybody in a shell."""
 
 
-class Source(StrEnum):
+class ScheduleSource(StrEnum):
     """Where a schedule was written."""
 
     COMMAND_LINE = "command line"
@@ -57,7 +60,7 @@ class Schedule:
     id: int
     name: str
     text: ScheduleText
-    source: Source
+    source: ScheduleSource
     created_at: int
     updated_at: int
     enabled: bool
@@ -65,6 +68,8 @@ class Schedule:
     """The slot up to which all is settled."""
     disabled_until: int | None = None
     disabled_reason: str | None = None
+    broken: str | None = None
+    """Why it cannot be heeded, whatever its owner wants: an edit mends it, or the next start."""
     next_at: int | None = None
     """When it is looked at again: its next fire, or of a disabled one its return."""
     waiting: bool = False
@@ -88,8 +93,8 @@ class Schedule:
 
     @property
     def next_fire_at(self) -> int | None:
-        """When it fires next, as far as is known; None while it is disabled."""
-        return self.next_at if self.enabled else None
+        """When it fires next, as far as is known; None while it is disabled or broken."""
+        return self.next_at if self.enabled and self.broken is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Fire:
 
     due_at: int | None
     decided_at: int
-    outcome: str
+    outcome: Outcome
     trigger: Trigger
     reason: str | None = None
     job_id: JobId | None = None

@@ -32,7 +32,7 @@ from jobctl.model.schedule_rules import (
     Weekly,
 )
 from jobctl.model.schedules import Missed, Overlap, SchedulePolicy, ScheduleTerms
-from jobctl.model.zones import find_zone
+from jobctl.zones import find_zone
 
 Given = str | bool | Sequence[str] | None
 """A value as written: a text, a flag, or (``cron``) several texts. None and False: not given."""
@@ -55,6 +55,8 @@ class Moment:
     now: datetime
     machine_zone: str | None
     """The IANA name of this machine's zone (``zones.machine_zone_name``); None where it has none."""
+    takes_past: bool = False
+    """Whether ``at`` and ``end`` may have passed, as in a file that is read again and again: then it has ended."""
 
 
 def parse_schedule(given: Mapping[str, Given], moment: Moment) -> ScheduleTerms:
@@ -74,7 +76,7 @@ def parse_schedule(given: Mapping[str, Given], moment: Moment) -> ScheduleTerms:
     reading = _Reading(said, zone, moment)
     policy = reading.policy()
     rule = reading.rule(kind, policy)
-    if policy.end_at is not None:
+    if policy.end_at is not None and not moment.takes_past:
         _check_end(rule, policy, zone, moment)
     return ScheduleTerms(rule, zone, policy, tuple(reading.notes))
 
@@ -106,11 +108,12 @@ class _Reading:
         self._said = said
         self._zone = zone
         self._now = _whole_milliseconds(moment.now)
+        self._takes_past = moment.takes_past
         self.notes: list[str] = []
 
     def policy(self) -> SchedulePolicy:
         start, end = self._instant("start"), self._instant("end")
-        if end is not None:
+        if end is not None and not self._takes_past:
             require_future(end, self._now, "end", self._text("end"))
         if start is not None and end is not None and end <= start:
             raise BadInputError("end is not after start", self._text("end"), "give a later end", "E_SCHEDULE")
@@ -158,7 +161,8 @@ class _Reading:
     def _at(self) -> Rule:
         at = self._instant("at")
         assert at is not None
-        require_future(at, self._now, "time", self._text("at"))
+        if not self._takes_past:
+            require_future(at, self._now, "time", self._text("at"))
         local = at.astimezone(self._zone)
         second = local.replace(tzinfo=None, fold=0).replace(tzinfo=self._zone, fold=1).astimezone(UTC)
         is_naive = not re.search(r"([zZ]|[+-][0-9]{2}:?[0-9]{2})$", self._text("at"))

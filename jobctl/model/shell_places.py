@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-_BARE = r"[A-Za-z0-9_./:,@%+-]+"
-"""What no shell reads specially anywhere; not ``=``: ``A=b`` in front of a command is an assignment."""
 _WORD_START = " \t\n;&|("
+_WORD_END = " \t\n;&|()<>"
 _SIMPLE_BRACES = re.compile(r"\$\{[^'\"`\\{}$\n]*\}")
 _SIMPLE_BACKQUOTES = re.compile(r"`[^`'\"\\]*`")
 _SPECIAL_PARAMETER = re.compile(r"\$[$?!#@*0-9-]")
+_NAME_SO_FAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+)\Z")
+_OPEN_TILDE = re.compile(r"(?:\A|[=:])~[^/]*\Z")
 _HERE = re.compile(r"""<<(-?)[ \t]*((?:[A-Za-z0-9_.!%+-]|'[^'\n]*'|"[^"\n$`\\]*")+)(?=[\s;&|)<>]|\Z)""")
 _CASE = re.compile(r"case(?=\s)")
 
@@ -32,12 +33,17 @@ class Place(StrEnum):
 
 
 def quoted(text: str, place: Place) -> str:
-    """``text`` for a place; the shell reads exactly it. At ``NUMBER`` it has to be a number."""
+    """``text`` for a place; the shell reads exactly it. At ``NUMBER`` it has to be a number.
+
+    Always in quotes: ``2`` before ``>out``, ``if``, an alias or ``A`` before ``=b`` are more than data without.
+    """
+    if place is Place.NUMBER:
+        return f"({text})" if text.startswith("-") else text
     if place is Place.SINGLE:
         return text.replace("'", "'\\''")
     if place is Place.DOUBLE:
         return re.sub(r'([\\"$`])', r"\\\1", text)
-    return text if re.fullmatch(_BARE, text) else "'" + text.replace("'", "'\\''") + "'"
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def places_of(texts: Sequence[str]) -> list[Place | str]:
@@ -58,6 +64,12 @@ class _Reading:
         """Innermost last: ``'``, ``"``, ``#``, ``(`` (commands), ``((`` and ``(+`` (arithmetic)."""
         self._before = "\n"
         """The last character; ``x`` stands for whatever cannot matter."""
+        self._name = ""
+        """``$NAME`` where the text so far ends in the middle of it."""
+        self._words = [""]
+        """The word so far, quoted parts as ``x``; below it those that contain the open parentheses."""
+        self._in_test = False
+        """Between ``[[`` and ``]]``, where bash takes words for arithmetic, and that for code."""
         self._lost = ""
         self._here: list[tuple[str, bool]] = []
         """Here-documents that start in the next line: the delimiter, and whether tabs before it are cut."""
@@ -65,6 +77,8 @@ class _Reading:
     def read(self, text: str) -> None:
         """``text`` was read too."""
         index = 0
+        if text:
+            self._name = ""
         while index < len(text) and not self._lost:
             match self._open[-1] if self._open else "":
                 case "'" | "#" as kind:
@@ -85,9 +99,20 @@ class _Reading:
         kind = self._open[-1] if self._open else ""
         if kind == "#":
             return "in a comment"
-        self._before = "x"
         if kind in ("((", "(+"):
-            return Place.NUMBER
+            is_part = self._before.isalnum() or self._before in "_#"
+            self._before = "0"
+            return "right after a name or number in (( ))" if is_part else Place.NUMBER
+        if kind == '"' and self._name:
+            return f"right after {self._name}; write ${{{self._name[1:]}}}"
+        if self._in_test:
+            return "between [[ and ]]"
+        if any("[" in word for word in self._words):
+            return "in a word after ["
+        if _OPEN_TILDE.search(self._words[-1]):
+            return "right after ~"
+        self._before = "x"
+        self._words[-1] += "x"
         return {"'": Place.SINGLE, '"': Place.DOUBLE}.get(kind, Place.PLAIN)
 
     def _skipped(self, text: str, index: int, kind: str) -> int:
@@ -114,8 +139,14 @@ class _Reading:
     def _plain(self, text: str, index: int) -> int:
         character, before = text[index], self._before
         if character in "\\$`":
+            self._words[-1] += "x"
             return self._special(text, index)
         self._before = character
+        if character in _WORD_END:
+            self._check_word()
+            self._words[-1] = self._words[-1] if character == "(" else ""
+        else:
+            self._words[-1] += "x" if character in "'\"" else character
         if character == "'" and before == "$":
             self._lost = "after $'…'"
         elif character in "'\"" or (character == "#" and before in _WORD_START):
@@ -126,6 +157,7 @@ class _Reading:
             return self._parenthesis(text, index)
         elif character == ")" and self._open:
             self._open.pop()
+            self._words.pop()
         elif character == "<" and text.startswith("<<", index):
             return self._here_document(text, index)
         elif character == "\n" and self._here:
@@ -134,9 +166,23 @@ class _Reading:
             self._lost = "after a case inside parentheses"
         return index + 1
 
+    def _check_word(self) -> None:
+        """The word that ends here is seen for what it opens or closes."""
+        word, is_array = self._words[-1], len(self._words) > 1 and self._words[-2].endswith("=")
+        if word in ("[[", "]]"):
+            self._in_test = word == "[["
+        elif word != "[" or is_array:
+            depth = 0
+            for bracket in re.findall(r"[\[\]]", word):
+                depth = depth + 1 if bracket == "[" else max(0, depth - 1)
+            # bash reads a[b c]=d as one word, and what is in its brackets as code.
+            self._lost = "after a [ without ]" if depth else self._lost
+
     def _parenthesis(self, text: str, index: int) -> int:
         is_double = text.startswith("((", index)
         self._open.append("((" if is_double else "(")
+        if not is_double:
+            self._words.append("")
         self._before = "("
         return index + (2 if is_double else 1)
 
@@ -167,6 +213,8 @@ class _Reading:
             self._lost = "" if found else "in or after ${…} with quotes or more in it"
         else:
             found = _SPECIAL_PARAMETER.match(text, index)
+            if name := _NAME_SO_FAR.match(text, index):
+                self._name = name[0]
         self._before = "x" if found else character
         return found.end() if found else index + 1
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobctl.errors import EvaluationError, ExpressionError
 from jobctl.model.documents import Json
@@ -20,6 +20,8 @@ LONGEST_TEXT = 1 << 20
 
 _END = re.compile(r"""(?:(?!}})(?>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|[\s\S]))*+}}""")
 """To the first ``}}`` outside quotes; atomic, so that it never tries a text in quotes as anything else."""
+_WORD_BEGINS = r"""(?:\A|[\s;&|()<>])["']?\Z"""
+_WORD_ENDS = r"""["']?(?:\Z|[\s;&|()<>])"""
 _RAW = re.compile(r"(\s*raw\s*\()([\s\S]*)\)\s*")
 
 
@@ -33,6 +35,8 @@ class _Value:
     is_raw: bool
     place: Place | None
     """None: not in a shell line."""
+    is_alone: bool
+    """Whether it is no part of a longer word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,9 @@ class Template:
         texts, sources = _split(text)
         places = places_of(texts) if shell else [None] * len(sources)
         values = []
-        for (source, offset), place in zip(sources, places, strict=True):
+        for number, ((source, offset), place) in enumerate(zip(sources, places, strict=True)):
             value = _value(source, offset, place)
-            values.append(value)
+            values.append(replace(value, is_alone=_is_alone(texts, number)))
         return cls(text, shell, tuple(texts), tuple(values))
 
     @property
@@ -156,20 +160,31 @@ def _value(source: str, offset: int, place: Place | str | None) -> _Value:
     if raw is not None:
         source, offset = raw[2], offset + len(raw[1])
     try:
-        return _Value(Expression.parse(source), offset, raw is not None, place)
+        return _Value(Expression.parse(source), offset, raw is not None, place, is_alone=False)
     except ExpressionError as error:
         raise ExpressionError(error.reason, offset + error.column, error.value, error.hint) from None
+
+
+def _is_alone(texts: list[str], number: int) -> bool:
+    """Whether what stands around the value ``number`` ends and begins a word, quotes aside."""
+    before, after = texts[number], texts[number + 1]
+    begins = re.search(_WORD_BEGINS, before) if before else number == 0
+    ends = re.match(_WORD_ENDS, after) if after else number == len(texts) - 2
+    return bool(begins and ends)
 
 
 def _rendered(value: _Value, names: Mapping[str, Json]) -> str:
     found = value.expression.evaluate(names)
     if value.place is None or value.is_raw:
         return _without_nul(plain_text(found), value)
+    if found == [] and not value.is_alone:
+        hint = "put blanks around it, or give it at least one item"
+        raise EvaluationError("an empty list inside a word", value.expression.text.strip(), hint)
     if value.place is Place.NUMBER:
         if isinstance(found, bool) or not isinstance(found, int | float):
             what = f"only a number may stand inside (( )), not {kind_of(found)}"
             raise EvaluationError(what, value.expression.text.strip(), "convert it with int()")
-        return plain_text(found)
+        return quoted(plain_text(found), value.place)
     items = found if isinstance(found, list) else [found]
     place = value.place
     return " ".join(quoted(_without_nul(plain_text(item), value), place) for item in items)

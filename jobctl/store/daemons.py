@@ -13,13 +13,13 @@ from jobctl.model.daemons import (
     DaemonDefinition,
     DaemonExit,
     DaemonId,
+    DaemonSource,
     DaemonState,
     Generation,
     Health,
     Readiness,
     ReadyKind,
     Restart,
-    Source,
     Wanted,
 )
 from jobctl.model.events import Entity, EventKind
@@ -107,7 +107,7 @@ class Daemons:
 
     # --- intent: for actions ---
 
-    def add(self, definition: DaemonDefinition, source: Source, now: int) -> None:
+    def add(self, definition: DaemonDefinition, source: DaemonSource, now: int) -> None:
         """It is declared, and wanted down. The row of a removed one of that name that still runs is its own now."""
         self._database.rows(
             "INSERT INTO daemons(name, definition, source, created_at, updated_at) VALUES(?,?,?,?,?)"
@@ -120,7 +120,7 @@ class Daemons:
             now, EventKind.DAEMON_ADDED, Entity.DAEMON, definition.name, {"source": source.value}
         )
 
-    def edit(self, definition: DaemonDefinition, source: Source, now: int) -> None:
+    def edit(self, definition: DaemonDefinition, source: DaemonSource, now: int) -> None:
         """The daemon of that name is declared so; what runs was started by an older launch if that changed."""
         before = self.get(definition.name)
         launch = before is None or not definition.launches_like(before.definition)
@@ -177,11 +177,23 @@ class Daemons:
         row = self._database.row(f"SELECT {_COLUMNS} FROM daemons WHERE id=?", (daemon_id,))
         return None if row is None else _daemon(row)
 
-    def autostart(self, daemon_id: DaemonId, wanted: Wanted) -> None:
-        """The rule of autostart says this of what is wanted."""
+    def autostart(self, read: Daemon, wanted: Wanted, cursor: int) -> None:
+        """The rule of autostart says this of what is wanted, unless somebody asked for anything since.
+
+        Args:
+            read: the daemon as it was when the rule was asked.
+            wanted: what it said.
+            cursor: the newest event then; a stop of what was not wanted leaves no other trace.
+        """
         self._database.rows(
-            "UPDATE daemons SET wanted=? WHERE id=? AND removed_at IS NULL", (wanted.value, daemon_id)
-        )
+            "UPDATE daemons SET wanted=? WHERE id=? AND removed_at IS NULL"
+            " AND wanted=? AND starts_asked=? AND restarts_asked=? AND NOT EXISTS(SELECT 1 FROM events"
+            " WHERE entity=? AND entity_id=daemons.name AND events.id>? AND kind=?)",
+            (
+                wanted.value, read.id, read.wanted.value, read.starts_asked, read.restarts_asked,
+                Entity.DAEMON.value, cursor, EventKind.DAEMON_STOP_REQUESTED.value,
+            ),
+        )  # fmt: skip
 
     def record(self, daemon: Daemon) -> bool:
         """The facts of ``daemon`` are on record; False, and nothing is, if a newer generation's are."""
@@ -260,7 +272,7 @@ def _plain(value: object) -> object:
 def _daemon(row: Sequence[Any]) -> Daemon:
     found: dict[str, Any] = dict(zip(_INTENT + _FACTS, row, strict=True))
     found["definition"] = definition_of(found["definition"])
-    found["source"] = Source(found["source"])
+    found["source"] = DaemonSource(found["source"])
     found["wanted"] = Wanted(found["wanted"])
     found["vouched"] = bool(found["vouched"])
     found["state"] = DaemonState(found["state"])

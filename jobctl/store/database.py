@@ -143,17 +143,28 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What fails inside changes nothing of the open transaction, which goes on; expects one."""
+        """What fails inside changes nothing of the open transaction, which goes on; expects one.
+
+        Raises:
+            UnusableError: SQLite has rolled the transaction back by itself: nothing must be written outside of one.
+        """
+        if not self.in_transaction:
+            raise UnusableError("the transaction was rolled back", self.path, "try again")
         self.rows("SAVEPOINT part")
         try:
             yield
         except BaseException:
             # On a full disk SQLite has rolled everything back by itself: there is no savepoint any more.
-            if self.peewee.connection().in_transaction:
+            if self.in_transaction:
                 self.rows("ROLLBACK TO part")
                 self.rows("RELEASE part")
             raise
         self.rows("RELEASE part")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one is open: after some errors SQLite has rolled it back by itself."""
+        return bool(self.peewee.connection().in_transaction)
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed (20 µs)."""
@@ -194,6 +205,8 @@ def translated(path: str) -> Iterator[None]:
             what = f"reading or writing the store failed ({error})"
             raise UnusableError(what, path, "check the disk") from error
         raise StoreFullError("the disk is full", path, "free some space; nothing was changed") from error
+    except apsw.NoMemError as error:
+        raise UnusableError("no memory is left for the store", path, "nothing was changed") from error
     except apsw.ConstraintError as error:
         if "jobs.unique_key" not in str(error):
             raise

@@ -127,7 +127,8 @@ class _Examination:
     def _steps(self) -> Iterator[_Step]:
         pragma = "quick_check" if self._quick else "integrity_check"
         yield _Step(
-            Check("pages", f"SQLite's {pragma} finds nothing", remedy=_RESTORE), lambda: self._pages(pragma)
+            Check("pages", f"every page is sound ({pragma} of SQLite)", remedy=_RESTORE),
+            lambda: self._pages(pragma),
         )
         yield _Step(
             Check(

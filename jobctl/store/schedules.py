@@ -9,22 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobctl.clock import to_ms
-from jobctl.model.schedule_records import SUBMITTER, Fire, Schedule, ScheduleText, Source, Trigger, policy_of
+from jobctl.model.schedule_records import (
+    SUBMITTER,
+    Fire,
+    Schedule,
+    ScheduleSource,
+    ScheduleText,
+    Trigger,
+    policy_of,
+)
+from jobctl.model.slots import Outcome, Reason
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store.database import Database
 from jobctl.store.migrations.m0007_schedules import IS_SCHEDULED
+from jobctl.store.schedule_trims import TRIMMED, remember
 
 _COLUMNS = (
     "s.id, s.name, s.kind, s.expression, s.rule, s.timezone, s.type, s.user, s.created_at, s.updated_at, s.enabled,"
     " s.disabled_until, s.disabled_reason, s.missed, s.missed_grace_seconds, s.overlap, s.jitter_seconds, s.start_at,"
     " s.end_at, s.template, s.source, s.cursor_at, s.next_at, s.settled_for, s.last_ended_at, s.waiting, s.ended,"
     " s.last_at, s.last_job_id, s.runs, s.skipped, s.missed_count,"
-    " (SELECT j.state FROM jobs j WHERE j.id=s.last_job_id)"
+    " (SELECT j.state FROM jobs j WHERE j.id=s.last_job_id), s.broken"
 )
 _READY = (
-    "SELECT s.id FROM schedules s WHERE s.waiting=1 AND NOT EXISTS(SELECT 1 FROM jobs"
+    "SELECT s.id FROM schedules s WHERE s.waiting=1 AND s.id>? AND NOT EXISTS(SELECT 1 FROM jobs"
     f" INDEXED BY jobs_scheduled_open WHERE submitted_by='{SUBMITTER}'||s.name AND finished_at IS NULL"
-    f" AND {IS_SCHEDULED}) LIMIT ?"
+    f" AND {IS_SCHEDULED}) ORDER BY s.id LIMIT ?"
 )
 _FIRE = (
     "f.due_at, f.decided_at, f.outcome, f.trigger, f.reason, f.job_id, f.late_ms, f.count, f.is_exact,"
@@ -146,9 +156,9 @@ class Schedules:
         )
         return [row[0] for row in rows]
 
-    def ready(self, limit: int) -> builtins.list[int]:
-        """Ids of the schedules that waited for the end of a job, and no job of theirs is left."""
-        return [row[0] for row in self._database.rows(_READY, (limit,))]
+    def ready(self, schedule_id: int, limit: int) -> builtins.list[int]:
+        """The next ids behind this one of schedules that waited for the end of a job, and no job of theirs is left."""
+        return [row[0] for row in self._database.rows(_READY, (schedule_id, limit))]
 
     def behind(self, schedule_id: int, limit: int) -> builtins.list[int]:
         """The next ids behind this one."""
@@ -177,8 +187,8 @@ class Schedules:
             " outcome=excluded.outcome, reason=excluded.reason, job_id=excluded.job_id, late_ms=excluded.late_ms"
             " WHERE schedule_fires.outcome='pending' AND excluded.outcome<>'pending' RETURNING id",
             (
-                schedule_id, fire.due_at, fire.decided_at, fire.outcome, fire.trigger.value, fire.reason, fire.job_id,
-                fire.late_ms, fire.count, fire.is_exact, fire.last_due_at,
+                schedule_id, fire.due_at, fire.decided_at, fire.outcome.value, fire.trigger.value, fire.reason,
+                fire.job_id, fire.late_ms, fire.count, fire.is_exact, fire.last_due_at,
             ),
         )  # fmt: skip
         return row is not None
@@ -187,8 +197,9 @@ class Schedules:
         """Whether the slot fired or will not fire any more."""
         return bool(
             self._database.value(
-                "SELECT EXISTS(SELECT 1 FROM schedule_fires WHERE schedule_id=? AND due_at=? AND due_at IS NOT NULL"
-                " AND outcome<>'pending')",
+                "SELECT EXISTS(SELECT 1 FROM schedule_fires WHERE schedule_id=?1 AND due_at=?2 AND due_at IS NOT NULL"
+                " AND outcome<>'pending') OR EXISTS(SELECT 1 FROM schedule_trims WHERE schedule_id=?1"
+                " AND first_due<=?2 AND last_due>=?2)",
                 (schedule_id, due_at),
             )
         )
@@ -220,7 +231,7 @@ class Schedules:
 
     # --- writing: schedules ---
 
-    def add(self, name: str, text: ScheduleText, source: Source, now: int) -> int:
+    def add(self, name: str, text: ScheduleText, source: ScheduleSource, now: int) -> int:
         """A new schedule exists, enabled and owing nothing; returns its id."""
         values = _values(text)
         row = self._database.row(
@@ -232,11 +243,12 @@ class Schedules:
             raise AssertionError("an INSERT returned no id")
         return int(row[0])
 
-    def change(self, schedule_id: int, text: ScheduleText, source: Source, now: int) -> None:
-        """It says this from now on; what it owed before is not touched."""
+    def change(self, schedule_id: int, text: ScheduleText, source: ScheduleSource, now: int) -> None:
+        """It says this from now on, and is not known as broken any more; what it owed before is not touched."""
         values = _values(text)
         self._database.rows(
-            f"UPDATE schedules SET source=?, updated_at=?, {', '.join(f'{name}=?' for name in values)} WHERE id=?",
+            f"UPDATE schedules SET source=?, broken=NULL, updated_at=?, {', '.join(f'{name}=?' for name in values)}"
+            " WHERE id=?",
             (source.value, now, *values.values(), schedule_id),
         )
 
@@ -254,14 +266,29 @@ class Schedules:
             " updated_at=? WHERE id=?",
             (until, reason, until, now, schedule_id),
         )
-        self.drop_pending(schedule_id, "disabled", now)
+        self.drop_pending(schedule_id, Reason.DISABLED, now)
 
-    def drop_pending(self, schedule_id: int, reason: str, now: int) -> None:
+    def mark_broken(self, schedule_id: int, why: str, now: int) -> None:
+        """It is not looked at any more until it is repaired; slots that waited are skipped."""
+        self._database.rows(
+            "UPDATE schedules SET broken=?, next_at=NULL, waiting=0 WHERE id=?", (why, schedule_id)
+        )
+        self.drop_pending(schedule_id, Reason.BROKEN, now)
+
+    def repair(self, schedule_id: int) -> None:
+        """It is not known as broken any more."""
+        self._database.rows("UPDATE schedules SET broken=NULL WHERE id=?", (schedule_id,))
+
+    def postpone(self, schedule_id: int, next_at: int) -> None:
+        """It is looked at again then, with nothing settled."""
+        self._database.rows("UPDATE schedules SET next_at=? WHERE id=?", (next_at, schedule_id))
+
+    def drop_pending(self, schedule_id: int, reason: Reason, now: int) -> None:
         """Slots that waited for the end of a job are skipped."""
         dropped = self._database.rows(
             "UPDATE schedule_fires SET outcome='skipped', reason=?, decided_at=? WHERE schedule_id=?"
             " AND outcome='pending' RETURNING id",
-            (reason, now, schedule_id),
+            (reason.value, now, schedule_id),
         )
         if dropped:
             self.count(schedule_id, skipped=len(dropped))
@@ -271,16 +298,14 @@ class Schedules:
         self._database.rows("DELETE FROM schedules WHERE id=?", (schedule_id,))
 
     def prune(self, before: int, limit: int) -> int:
-        """At most ``limit`` decisions from before an instant are gone; returns how many.
-
-        The cursor of the schedule stays: no slot comes again.
-        """
+        """At most ``limit`` decisions from before an instant are gone; returns how many. No slot comes again."""
         gone = self._database.rows(
             "DELETE FROM schedule_fires WHERE id IN (SELECT id FROM schedule_fires"
             " INDEXED BY schedule_fires_decided WHERE outcome<>'pending' AND decided_at<?"
-            " ORDER BY decided_at LIMIT ?) RETURNING id",
+            f" ORDER BY decided_at LIMIT ?) RETURNING {TRIMMED}",
             (before, limit),
         )
+        remember(self._database, gone)
         return len(gone)
 
     def surplus(self, schedule_id: int, keep: int) -> int | None:
@@ -295,9 +320,10 @@ class Schedules:
         """At most ``limit`` decisions of the schedule up to this one are gone; returns how many."""
         gone = self._database.rows(
             "DELETE FROM schedule_fires WHERE id IN (SELECT id FROM schedule_fires WHERE schedule_id=? AND id<=?"
-            " AND outcome<>'pending' ORDER BY id LIMIT ?) RETURNING id",
+            f" AND outcome<>'pending' ORDER BY id LIMIT ?) RETURNING {TRIMMED}",
             (schedule_id, upto, limit),
         )
+        remember(self._database, gone)
         return len(gone)
 
 
@@ -330,17 +356,18 @@ def _schedule(row: tuple[Any, ...]) -> Schedule:
         policy=policy_of(row[13], row[14], row[15], row[16], (row[17], row[18])), template=json.loads(row[19]),
     )  # fmt: skip
     return Schedule(
-        id=row[0], name=row[1], text=text, source=Source(row[20]), created_at=row[8], updated_at=row[9],
+        id=row[0], name=row[1], text=text, source=ScheduleSource(row[20]), created_at=row[8], updated_at=row[9],
         enabled=bool(row[10]), disabled_until=row[11], disabled_reason=row[12], cursor_at=row[21], next_at=row[22],
         settled_for=row[23], last_ended_at=row[24], waiting=bool(row[25]), ended=bool(row[26]), last_at=row[27],
         last_job_id=None if row[28] is None else JobId(row[28]), runs=row[29], skipped=row[30], missed_count=row[31],
         last_status=None if row[32] is None else JobStatus(row[32]),
+        broken=row[33],
     )  # fmt: skip
 
 
 def _fire(row: tuple[Any, ...]) -> Fire:
     return Fire(
-        due_at=row[0], decided_at=row[1], outcome=row[2], trigger=Trigger(row[3]), reason=row[4],
+        due_at=row[0], decided_at=row[1], outcome=Outcome(row[2]), trigger=Trigger(row[3]), reason=row[4],
         job_id=None if row[5] is None else JobId(row[5]), late_ms=row[6], count=row[7], is_exact=bool(row[8]),
         last_due_at=row[9], status=None if row[10] is None else JobStatus(row[10]),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobctl.executors.command import SHELL
+from jobctl.executors.descriptors import with_given_limit
 from jobctl.executors.processes import soft_tag, tag_supported
 
 
@@ -61,6 +62,8 @@ class Check:
     @property
     def due_at(self) -> float:
         """When ``advance`` has something to do, unless the run ends before."""
+        if self._late:
+            return float("inf")  # killed: its end alone goes on from here
         return self._next_at if self._process is None else self._deadline
 
     def advance(self, now: float) -> bool | None:
@@ -77,6 +80,7 @@ class Check:
             return None
         self._process = None
         if self._late:
+            self._late = False
             self.error = f"it took longer than {self._timeout:g} s"
             return False
         self.error = f"exit code {process.returncode}"
@@ -87,7 +91,7 @@ class Check:
         try:
             with soft_tag(self._tag if tag_supported() else 0):
                 self._process = subprocess.Popen(
-                    [SHELL, "-c", self._text], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    [SHELL, "-c", with_given_limit(self._text)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, cwd=self._cwd, env=self._environment, start_new_session=True,
                 )  # fmt: skip
         except OSError as error:

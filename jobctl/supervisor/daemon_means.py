@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from jobctl.clock import Clock
 from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.base import Executor
 from jobctl.executors.compressor import Compressor
+from jobctl.executors.daemon_logs import DaemonLogReader, LineChoice
 from jobctl.executors.heartbeats import HeartbeatFile
 from jobctl.executors.log_rotation import LogLimits
 from jobctl.executors.notify import NotifyReceiver, TreeMembership
@@ -89,18 +91,31 @@ class DaemonMeans:
         """What watches the generation; its readiness too while it is ``starting``."""
         definition, now = daemon.definition, self.clock.monotonic()
         heartbeat = Heartbeat(self._heartbeat_file(daemon.name), self.clock)
-        readiness = health = None
-        if definition.health is not None:
-            every = definition.health_every_seconds
-            rhythm = Rhythm(now + every, every, LONGEST_CHECK_SECONDS)
-            health = self._check(daemon, process, definition.health, rhythm)
+        readiness, health = None, self.new_health_check(daemon, process)
         if starting:
             check = None
             if definition.ready.kind is ReadyKind.COMMAND:
                 rhythm = Rhythm(now, CHECK_EVERY_SECONDS, CHECK_TIMEOUT_SECONDS)
                 check = self._check(daemon, process, definition.ready.text, rhythm)
             readiness = Readiness(definition, process.began, check)
+            if process.adopted:
+                self._reread(daemon.name, process, readiness)
         return Watches(process.number, readiness, Probes(process.number, heartbeat, health), heartbeat)
+
+    def new_health_check(self, daemon: Daemon, process: DaemonProcess) -> Check | None:
+        """The health command for the generation, from now on; None without one."""
+        if daemon.definition.health is None:
+            return None
+        every = daemon.definition.health_every_seconds
+        rhythm = Rhythm(self.clock.monotonic() + every, every, LONGEST_CHECK_SECONDS)
+        return self._check(daemon, process, daemon.definition.health, rhythm)
+
+    def _reread(self, name: str, process: DaemonProcess, readiness: Readiness) -> None:
+        """What the generation printed while another life looked counts too."""
+        log = DaemonLogReader(log_path(self.home, name), LineChoice(since=process.started_at))
+        with contextlib.suppress(OSError), log:  # no log that can be read tells nothing
+            while readiness.reads_output and (lines := log.read()):
+                readiness.read([(line.stream, line.text) for line in lines])
 
     def _check(self, daemon: Daemon, process: DaemonProcess, text: str, rhythm: Rhythm) -> Check:
         """A command that examines the generation."""

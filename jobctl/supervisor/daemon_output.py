@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 
 from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.spools import Spool, SpoolPump
@@ -12,6 +13,9 @@ from jobctl.model.homes import Home
 SECONDS, QUIET_SECONDS = 0.1, 0.5
 """Between two looks; the second where nothing came for ``QUIET_AFTER_SECONDS``."""
 QUIET_AFTER_SECONDS = 2.0
+
+_GENERATION = re.compile("[1-9][0-9]{0,9}")
+"""The name of a generation's directory; what else lies there is no business of ours."""
 
 
 class DaemonOutput:
@@ -50,13 +54,19 @@ class DaemonOutput:
         self._ended.add(number)
         self._at = now
 
-    def take_up(self, living: int | None, now: float) -> None:
-        """What other lives left unread of ended generations is taken."""
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._home.daemon(self._name)):
-                if name.isdigit() and int(name) != living:
-                    self.begin(int(name), now)
-                    self.end(int(name), now)
+    def take_up(self, living: int | None, now: float) -> str | None:
+        """What other lives left unread of ended generations is taken; returns why it cannot be looked for."""
+        try:
+            names = os.listdir(self._home.daemon(self._name))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self._home.daemon(self._name)}: {error.strerror}"
+        for number in sorted(int(name) for name in names if _GENERATION.fullmatch(name)):
+            if number != living:
+                self.begin(number, now)
+                self.end(number, now)
+        return None
 
     def look(self, now: float) -> tuple[tuple[str, bytes], ...]:
         """What is new is in the log, and is returned; nothing before a look is due."""

@@ -14,6 +14,8 @@ from jobctl.supervisor.checks import Check
 
 SICK_CHECKS = 3
 """So many failed health commands in a row make a daemon unhealthy."""
+LATE_SECONDS = 0.5
+"""An overdue beat is found within that, unless the supervisor itself is late."""
 FAT_SAMPLES = 2
 """So many samples above the limit in a row are too many."""
 
@@ -27,6 +29,7 @@ class Heartbeat:
         self.interval: float | None = None
         """What the daemon itself asked for (WATCHDOG_USEC), in place of its definition's."""
         self.triggered = False
+        self._excused = False
         self._file = file
         self._clock = clock
         self._last = self._looked = clock.monotonic()
@@ -36,10 +39,20 @@ class Heartbeat:
         """From now on beats are expected."""
         self._last = max(self._last, now)
 
+    def excuse(self, due: float, now: float) -> bool:
+        """Whether it has one interval more: found overdue so late, it may have been heard by nobody till now.
+
+        A supervisor that was stopped, or is starved, comes late itself. Once from one beat to the next.
+        """
+        if self._excused or now - due <= LATE_SECONDS:
+            return False
+        self._excused, self._last = True, now
+        return True
+
     def note(self, notice: Notice) -> None:
         """The daemon said this."""
         if notice.pinged_at is not None and notice.pinged_at >= self._last:
-            self._last = notice.pinged_at
+            self._last, self._excused = notice.pinged_at, False
             age = self._clock.monotonic() - notice.pinged_at
             self.at = max(self.at or 0, self._clock.now_ms() - round(age * 1000))
         self.interval = notice.watchdog_seconds or self.interval
@@ -49,7 +62,7 @@ class Heartbeat:
         """A touch of the file since the last look counts. The wall clock may jump: it is no older than that look."""
         now, stamp, touched = self._clock.monotonic(), self._file.stamp(), self._file.touched_at()
         if touched is not None and stamp != self._stamp:
-            self._stamp = stamp
+            self._stamp, self._excused = stamp, False
             self.at = max(self.at or 0, touched)
             age = max(0.0, (self._clock.now_ms() - touched) / 1000)
             self._last = max(self._last, now - min(age, now - self._looked))
@@ -74,14 +87,37 @@ class Probes:
         self._sick = 0
         self._fat = 0
         self._cpu: tuple[float, float] | None = None
+        self._idle_until: float | None = None
+
+    def suspend(self, until: float) -> None:
+        """No beat and no health are asked for until then: it reloads, or stops of itself."""
+        self._idle_until = until
+
+    def resume(self, now: float) -> None:
+        """They are asked for again."""
+        if self._idle_until is not None:
+            self._idle_until = None
+            self.heartbeat.start(now)
+
+    def examine(self, check: Check | None) -> None:
+        """Its health command is this one from now on; what the last one said counts no more."""
+        if self.check is not None:
+            self.check.cancel()
+        self.check, self.health, self._sick = check, None, 0
 
     def due_at(self, definition: DaemonDefinition) -> float | None:
         """When ``advance`` has something to do, unless something happens before."""
+        if self._idle_until is not None:
+            return self._idle_until
         dues = [self.heartbeat.due_at(definition), None if self.check is None else self.check.due_at]
         return min((due for due in dues if due is not None), default=None)
 
     def advance(self, definition: DaemonDefinition, now: float) -> Faulted | None:
         """Why it has to be restarted, if it has."""
+        if self._idle_until is not None:
+            if now < self._idle_until:
+                return None
+            self.resume(now)
         return self._beat(definition, now) or self._examine(now)
 
     def _beat(self, definition: DaemonDefinition, now: float) -> Faulted | None:
@@ -93,6 +129,8 @@ class Probes:
         self.heartbeat.look()
         due = self.heartbeat.due_at(definition)
         if due is None or now < due:
+            return None
+        if self.heartbeat.excuse(due, now):
             return None
         seconds = self.heartbeat.interval or definition.watchdog_seconds
         return self._fault(DaemonReason.WATCHDOG, f"no heartbeat within {seconds:g} s")

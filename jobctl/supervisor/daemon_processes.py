@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Collection
 
 from jobctl.executors.attempts import AttemptDirectory, ExitRecord
-from jobctl.executors.kills import KillState, TreeKill
-from jobctl.executors.processes import ProcessTable, carries_brand, first_child, start_ticks
+from jobctl.executors.kills import Ghosts, KillState, TreeKill
+from jobctl.executors.processes import ProcessTable, carries_brand, first_child, runs_since, start_ticks
 from jobctl.executors.trees import Tree, is_running, members
 from jobctl.model.daemon_machine import Ended
 from jobctl.model.daemons import DaemonDefinition, DaemonReason, Generation
@@ -16,6 +16,11 @@ from jobctl.supervisor.attempts import signal_name
 
 VOUCH_SECONDS = 0.25
 """A leader that ended well and left processes may have been vouched for a moment ago: MAINPID comes by a thread."""
+
+EMPTY_PASSES = 2
+"""A table is no snapshot: so many in a row without a process of it, or a new zombie, prove that none is left."""
+RESTLESS_PASSES = 5
+"""What leaves so many new zombies and is in no table forks itself on: it is hunted down."""
 
 CANNOT_START = (126, 127)
 """What ``exec`` itself says when it finds that there is nothing to run."""
@@ -62,6 +67,8 @@ class DaemonProcess:
         self._main_status: int | None = None
         self._judge_at = 0.0
         self._forked = False
+        self._ghosts = Ghosts(tree)
+        self._empty = self._restless = 0
 
     @property
     def shim_pid(self) -> int | None:
@@ -102,8 +109,9 @@ class DaemonProcess:
 
     def vouch(self, pid: int) -> bool:
         """The daemon says that ``pid`` is its main process; believed if it is of its tree, and then it is watched."""
+        found = self.find_main()
         if self.kill is not None or pid == self.main_pid or not self.owns(pid):
-            return False
+            return found  # the shim's own child needs no vouching for: the shim itself tells how it ended
         self._set_main(pid)
         if self.main_pid != pid:
             return False
@@ -151,7 +159,7 @@ class DaemonProcess:
         """Whether a main process it vouched for outlives the shim."""
         if not self.vouched or self.main_pid is None or self._main_status is not None:
             return False
-        return start_ticks(self.main_pid) == self._main_ticks
+        return self._main_ticks is not None and runs_since(self.main_pid, self._main_ticks)
 
     def _note_code(self, record: ExitRecord | None) -> None:
         code = None if record is None else record.code
@@ -166,6 +174,11 @@ class DaemonProcess:
         """The whole tree is being ended."""
         if self.kill is None:
             self.kill = TreeKill(self.tree, grace_seconds=grace, signal=signal_number, now=now)
+
+    def hurry(self, until: float) -> None:
+        """If it is being ended, it has no more time than until then."""
+        if self.kill is not None:
+            self.kill.hurry(until)
 
     def advance(
         self, table: ProcessTable, definition: DaemonDefinition, checks: Collection[int], now: float
@@ -187,13 +200,23 @@ class DaemonProcess:
         if not self.leader_is_gone:
             return None
         left = [entry for entry in members(table, self.tree) if entry.session not in checks]
-        if not left:
-            return self._ended(definition)
-        if self.vouched or now >= self._judge_at:
+        if not left and not self._is_restless(table, checks):
+            self._empty += 1
+            return self._ended(definition) if self._empty >= EMPTY_PASSES else None
+        self._empty = 0
+        if (left or self._restless >= RESTLESS_PASSES) and (self.vouched or now >= self._judge_at):
             self._forked = self._forks(definition, now)
-            self.strays = len(left)
-            self.kill = TreeKill(self.tree, grace_seconds=definition.stop_timeout_seconds, now=now)
+            self.strays = max(1, len(left))
+            self.kill = TreeKill(
+                self.tree, grace_seconds=definition.stop_timeout_seconds if left else 0, now=now
+            )
         return None
+
+    def _is_restless(self, table: ProcessTable, checks: Collection[int]) -> bool:
+        """Whether something of it has ended since the last table; the first one shows those of before, too."""
+        grew = self._ghosts.grew(table, checks)
+        self._restless += grew
+        return grew
 
     def _forks(self, definition: DaemonDefinition, now: float) -> bool:
         """Whether its leader's end means that it put itself into the background: an early one, in peace."""

@@ -10,6 +10,7 @@ from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.processes import ProcessTable, carries_brand, start_ticks
 from jobctl.model.daemon_machine import Condition, Wished
 from jobctl.model.daemons import Autostart, Daemon, DaemonId, DaemonState, Wanted
+from jobctl.model.events import EventKind
 from jobctl.model.homes import Home
 from jobctl.supervisor.daemon_processes import DaemonProcess
 from jobctl.supervisor.identities import Identities
@@ -41,7 +42,9 @@ class DaemonRecovery:
             sweeps.add(self._identities.daemon_tree(daemon_id, generation), grace, now)
         for daemon in kept.values():
             living = None if daemon.process is None else daemon.process.number
-            daemon.output.take_up(living, now)
+            problem = daemon.output.take_up(living, now)
+            if problem is not None:
+                daemon.note(EventKind.DAEMON_LOG_FAILED, error=problem)
 
     def _adopt(self, daemon: KeptDaemon, table: ProcessTable) -> None:
         """The generation on record is watched, be it to see that it has ended; one that never started is none."""

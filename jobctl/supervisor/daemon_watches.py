@@ -10,10 +10,13 @@ from jobctl.executors.processes import ProcessTable
 from jobctl.executors.trees import Tree
 from jobctl.model.daemon_machine import Condition, Event, Extended, Faulted, Readied
 from jobctl.model.daemons import DaemonDefinition, DaemonReason, DaemonState, Generation, Health
+from jobctl.supervisor.checks import Check
 from jobctl.supervisor.daemon_probes import Heartbeat, Probes
 from jobctl.supervisor.readiness import Readiness
 
 _MEMORY_STEP = 1 << 20
+LONGEST_EXTENSION_SECONDS = 600.0
+"""So much at once; who needs more asks again, and so shows that it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,23 @@ class Watches:
             return self._probes.due_at(definition)
         return None if self._readiness is None else self._readiness.due_at
 
-    def hear(self, notice: Notice) -> list[Event]:
+    def hear(self, notice: Notice, definition: DaemonDefinition, now: float) -> list[Event]:
         """What follows from what it said."""
         self._heartbeat.note(notice)
+        if notice.stopping:
+            self._probes.suspend(now + definition.stop_timeout_seconds)
+        elif notice.reloading:
+            self._probes.suspend(now + definition.start_timeout_seconds)
+        elif notice.ready:
+            self._probes.resume(now)
         if notice.status is not None:
             self.status_text = notice.status
         if notice.ready and self._readiness is not None:
             self._readiness.notified()
         if notice.extend_seconds is None:
             return []
-        return [Extended(self._number, notice.extended_at + notice.extend_seconds)]
+        seconds = min(notice.extend_seconds, LONGEST_EXTENSION_SECONDS)
+        return [Extended(self._number, notice.extended_at + seconds)]
 
     def read(self, pieces: Sequence[tuple[str, bytes]]) -> None:
         """It printed this."""
@@ -115,6 +125,11 @@ class Watches:
             return None
         self._heartbeat.look()
         return self._probes.sample(table, tree, definition, now)
+
+    def examine(self, check: Check | None) -> None:
+        """Its health command is this one from now on."""
+        if not self._closed:
+            self._probes.examine(check)
 
     def reaped(self, pid: int, status: int) -> bool:
         """Whether the child that ended was a check of it."""

@@ -13,14 +13,17 @@ from jobctl.clock import Clock
 from jobctl.errors import StoreBusyError, StoreFullError
 from jobctl.executors.base import Executor
 from jobctl.executors.compressor import Compressor
+from jobctl.executors.descriptors import waiting_out_shortages
 from jobctl.executors.notify import NotifyReceiver
 from jobctl.executors.processes import ProcessTable
 from jobctl.model.daemon_machine import Blocked, Closed, Unblocked
 from jobctl.model.daemons import Daemon, DaemonId, DaemonState, Wanted
+from jobctl.model.lives import StopMode
 from jobctl.store import Store
 from jobctl.store.daemons import Intent
 from jobctl.supervisor.daemon_means import DaemonMeans
 from jobctl.supervisor.daemon_recovery import DaemonRecovery, wanted_at_start
+from jobctl.supervisor.haste import Haste
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.kept_daemon import KILL_SECONDS, KeptDaemon
 from jobctl.supervisor.wakeups import Wakeups
@@ -59,9 +62,12 @@ class DaemonKeeper:
         )
         self._recovery = DaemonRecovery(store.home, identities, clock)
         self._recovered = False
-        self._closing = self._abandoned = False
-        self._wants: dict[DaemonId, Wanted] = {}
-        """What autostart says, until it is on record."""
+        self._closing = self._abandoned = self._leaves = False
+        self._haste = Haste()
+        self._wants: list[tuple[Daemon, Wanted]] = []
+        """What autostart says of daemons as they were read, until it is on record."""
+        self._cursor = 0
+        """The newest event when they were read."""
         self._written: dict[DaemonId, Daemon] = {}
         """Facts in the transaction of this turn."""
         self._gone: list[DaemonId] = []
@@ -117,6 +123,7 @@ class DaemonKeeper:
         if self._recovered:
             return
         try:
+            self._cursor = self._store.events.last_id()
             records = [self._store.daemons.by_id(found.id) for found in self._store.daemons.intents()]
         except (StoreBusyError, StoreFullError):
             return
@@ -129,26 +136,46 @@ class DaemonKeeper:
             runs = daemon.process is not None
             wanted = wanted_at_start(daemon.record, runs=runs)
             if wanted is not daemon.record.wanted:
-                self._wants[daemon.record.id] = wanted
+                self._wants.append((daemon.record, wanted))
             if not runs:
                 daemon.forget_state(wanted)
         self._recovered = True
+
+    def keep(
+        self, stopping: StopMode | None, *, jobs_run: bool, grace: float | None = None, signals: int = 0
+    ) -> None:
+        """What became of them is known; they are stopped with the jobs, or when the last one has drained."""
+        self._leaves = stopping is StopMode.LEAVE_RUNNING
+        self._haste.heed(stopping, closing=self._closing, grace=grace, signals=signals)
+        if stopping is StopMode.NOW or (stopping is StopMode.DRAIN and not jobs_run):
+            self.close()
+        self.observe()
 
     def observe(self) -> None:
         """What became of every daemon is known, and heeded."""
         self.recover()
         self._table = None
         self._note_ended()
+        with waiting_out_shortages():
+            self._observe_processes()
+        self._read_output()
+        if self._closing:
+            self._close_next()
+        self._hurry()
+        self._unblock()
+        self._watch_leaders()
+
+    def _hurry(self) -> None:
+        for daemon in self._kept.values():
+            if self._haste.grace is not None and daemon.process is not None:
+                daemon.process.hurry(self._clock.monotonic() + self._haste.grace)
+
+    def _observe_processes(self) -> None:
         for daemon in self._kept.values():
             daemon.observe(self._processes)
         if self._recovery.strays:
             self._recovery.strays.advance(self._processes(), self._clock.monotonic())
         self._sample()
-        self._read_output()
-        if self._closing:
-            self._close_next()
-        self._unblock()
-        self._watch_leaders()
 
     def _processes(self) -> ProcessTable:
         """The table of this turn."""
@@ -211,10 +238,13 @@ class DaemonKeeper:
         """What is asked for is heeded, and what is known is on record; in an open write transaction."""
         if not self._recovered:
             return
-        for daemon_id, wanted in self._wants.items():
-            self._store.daemons.autostart(daemon_id, wanted)
-        for intent in self._store.daemons.intents():
-            self._heed(intent)
+        for read, wanted in self._wants:
+            self._store.daemons.autostart(read, wanted, self._cursor)
+        intents = self._store.daemons.intents()
+        down = {intent.id for intent in intents if intent.wanted is Wanted.DOWN}
+        for intent in intents:
+            if intent.id not in down or not self._is_needed(intent.id, down):
+                self._heed(intent)
         self._unblock()
         now = self._clock.monotonic()
         for daemon in self._kept.values():
@@ -225,6 +255,14 @@ class DaemonKeeper:
             for daemon in self._kept.values()
             if daemon.removed and daemon.is_at_rest and self._store.daemons.delete(daemon.record.id)
         ]
+
+    def _is_needed(self, daemon_id: DaemonId, down: set[DaemonId]) -> bool:
+        """Whether one that needs it, and is to stop too, lives yet: that one is stopped first."""
+        daemon = self._kept.get(daemon_id)
+        return daemon is not None and any(
+            other.condition.is_live and other.record.id in down and daemon.name in other.definition.depends_on
+            for other in self._kept.values()
+        )
 
     def _heed(self, intent: Intent) -> None:
         daemon = self._kept.get(intent.id)
@@ -294,20 +332,24 @@ class DaemonKeeper:
     # --- start and stop ---
 
     def start(self) -> None:
-        """Every generation that is on record and may start was started."""
+        """Every generation that is on record and may start was started; none if those that run are left behind."""
+        if self._leaves:
+            return
         for daemon in self._kept.values():
             if not daemon.may_start:
                 continue
             if daemon.unproven:
-                self._prove(daemon)
-            else:
+                with waiting_out_shortages():
+                    self._prove(daemon)
+            if daemon.may_start and not daemon.unproven:
                 daemon.start()
 
     def _prove(self, daemon: KeptDaemon) -> None:
         """Nothing of an older generation runs, or it is being ended."""
         now, identities = self._clock.monotonic(), self._means.identities
+        living = identities.living_generations(self._processes())
         daemon.unproven = False
-        for daemon_id, generation in identities.living_generations(self._processes()):
+        for daemon_id, generation in living:
             if daemon_id == daemon.record.id:
                 daemon.sweeps.add(identities.daemon_tree(daemon_id, generation), 0, now)
 

@@ -48,8 +48,13 @@ class Identities:
         return f"{self._prefix}.d{daemon_id}.{generation}".encode()
 
     def daemon_tag(self, daemon_id: int, generation: int) -> int:
-        """The tag of one generation: of the 40 bits of a job and its attempt the first is 1, 15 are the daemon's."""
-        number = _DAEMON_BIT | (daemon_id & _IDS) << 24 | generation & _GENERATIONS
+        """The tag of one generation: of the 40 bits of a job and its attempt the first is 1, 15 are the daemon's.
+
+        0, which is none, where they do not suffice: two daemons never share one, so those go by their markers.
+        """
+        if daemon_id > _IDS or generation > _GENERATIONS:
+            return 0
+        number = _DAEMON_BIT | daemon_id << 24 | generation
         return attempt_tag(self._store_hash, number >> 8, number & 0xFF)
 
     def daemon_tree(self, daemon_id: int, generation: int, pid: int | None = None) -> Tree:
@@ -74,7 +79,10 @@ class Identities:
                 found.add((number >> 24 & _IDS, number & _GENERATIONS))
         start = f"JOBCTL_RUN={self._prefix}.d".encode()
         for entry in table.entries.values():
-            if is_tag(table.tag(entry.pid)) or not is_running(entry) or entry.pid in table.protected:
+            tag = table.tag(entry.pid)
+            if is_tag(tag) and tag != table.own_tag:
+                continue
+            if not is_running(entry) or entry.pid in table.protected:
                 continue
             marker = table.marker(entry.pid)
             daemon_id, _, generation = marker.removeprefix(start).partition(b".")

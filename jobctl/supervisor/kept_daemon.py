@@ -56,8 +56,8 @@ class KeptDaemon:
         self.recorded_generation = record.generation
         self.output = means.new_output(record)
         self._means = means
-        self.unproven = False
-        """Whether processes of older generations may be about: they are looked for before a start."""
+        self.unproven = True
+        """Whether processes of older generations may be about: they are looked for before each start."""
         self._watches: Watches | None = None
         self._figures = Figures(heartbeat_at=record.heartbeat_at)
         self._probe_at = 0.0
@@ -143,9 +143,15 @@ class KeptDaemon:
             self.unrecorded.facts()
 
     def forget_state(self, wanted: Wanted) -> None:
-        """Nothing of it runs and a new life begins: what is wanted starts afresh, whatever the last one made of it."""
+        """Nothing of it runs and a new life begins: what is wanted is tried, whatever the last one made of it.
+
+        Its failures still count: a supervisor that is started over and over makes no crash loop of it.
+        """
         if wanted is Wanted.UP or self.condition.state in (DaemonState.WAITING, DaemonState.BACKOFF):
-            self.condition = Condition(generation=self.record.generation, restarts=self.record.restarts)
+            self.condition = Condition(
+                generation=self.record.generation, restarts=self.record.restarts,
+                failures=self.record.consecutive_failures,
+            )  # fmt: skip
         self.unrecorded.facts()
 
     def blocked(self, event: Event) -> None:
@@ -228,7 +234,7 @@ class KeptDaemon:
             self.unrecorded.facts()
         if self._watches is None:
             return
-        for event in self._watches.hear(notice):
+        for event in self._watches.hear(notice, self.definition, self._means.clock.monotonic()):
             self.apply(event)
             if process.kill is not None and isinstance(event, Extended):
                 process.kill.extend(event.until)
@@ -277,11 +283,15 @@ class KeptDaemon:
     def use(self, record: Daemon, edits: int) -> None:
         """Its definition is this one from now on."""
         self.edits, self.removed = edits, record.removed_at is not None
+        before = self.definition
         self.record = replace(
             self.record, definition=record.definition, source=record.source, revision=record.revision,
             updated_at=record.updated_at,
         )  # fmt: skip
         self.output.pump.limits = log_limits(record.definition)
+        process, changed = self.process, self.definition.examination != before.examination
+        if changed and self._watches is not None and process is not None:
+            self._watches.examine(self._means.new_health_check(self.record, process))
 
     # --- start and end ---
 
@@ -344,7 +354,7 @@ class KeptDaemon:
         if process.strays:
             self.note(EventKind.DAEMON_STRAYS_KILLED, processes=process.strays)
         self.record = replace(self.record, last_exit_code=process.exit_code, last_signal=process.signal)
-        self.unproven = ended.survivors
+        self.unproven = True
         self._end_watches()
         self.process = None
         now = self._means.clock.monotonic()

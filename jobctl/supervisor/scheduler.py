@@ -1,68 +1,55 @@
 """Turns due schedules into jobs: a step of the supervisor's turn, inside its one transaction.
 
-``model.firings.plan`` decides, this carries it out: the rows of the slots, the jobs and the new cursor are committed
-together, so a slot fires once however often the supervisor is killed. A schedule is read again in the
-transaction: of two supervisors the second sees what the first has settled.
+``model.firings.plan`` decides, before the transaction: a plan may cost tens of milliseconds, and the write lock is
+for others too. ``settlements`` carries it out. A schedule is read again in the transaction: of two supervisors the
+second sees what the first has settled. Both halves stop after ``SLICE_SECONDS``; the rest is for the next turn.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass
+from itertools import chain, zip_longest
 
-from jobctl.actions.admissions import check_submissions
-from jobctl.actions.jobs import CancelOptions, cancel
-from jobctl.actions.schedule_runs import scheduled_job
-from jobctl.actions.schedule_states import Watch, offset_ms, schedule_state
-from jobctl.clock import Clock, Milliseconds, to_datetime, to_ms
-from jobctl.errors import (
-    BadInputError,
-    NotFoundError,
-    SecretsError,
-    StateConflictError,
-    StoreBusyError,
-    StoreDamagedError,
-    StoreForeignError,
-    StoreFullError,
-)
+from jobctl.actions.schedule_states import Watch, schedule_state
+from jobctl.clock import Clock, Milliseconds, to_datetime
+from jobctl.errors import JobctlError, UnusableError
 from jobctl.executors.processes import boot_id
 from jobctl.model.events import Entity, EventKind
-from jobctl.model.firings import Outcome, Plan, ScheduleState, Slot, Unfired, plan
-from jobctl.model.instants import format_instant
-from jobctl.model.schedule_records import Fire, Schedule, Trigger
-from jobctl.model.schedule_rules import RuleKind
-from jobctl.model.selectors import parse_selector
+from jobctl.model.firings import plan
+from jobctl.model.schedule_records import Schedule
 from jobctl.model.states import LifeId
 from jobctl.settings import Settings
 from jobctl.store import Store
-from jobctl.store.schedules import OpenJob, Standing
+from jobctl.supervisor.bugs import frames_of
+from jobctl.supervisor.clock_watch import ClockWatch
+from jobctl.supervisor.schedule_looks import MOST_FIRES, Look, is_shortage, look_at, prepare
+from jobctl.supervisor.settlements import RETRY_MS, Settlement
 
-JUMP_MS = 5000
-"""The wall and the monotonic clock apart by more, from one turn to the next, is a jump."""
 LONGEST_SLEEP_SECONDS = 30.0
 """With a schedule in view, the wall clock is read again at least so often: it may be set."""
 MOST_A_TURN = 10
-"""Schedules of a sort looked at in one transaction: each costs about 3 ms when it fires."""
-_RETRY_MS = 1000
-"""A schedule that says it is due and then has nothing due is looked at again after this."""
+"""Schedules of a sort looked at in one turn."""
+SLICE_SECONDS = 0.02
+"""Planning ends after so long, and so does carrying it out; each goes through with the schedule it is at."""
+_FRESH_MS = 1000
+"""Older looks are not carried out, but taken anew."""
+_LONGEST_REASON = 300
 
-_REFUSALS = (BadInputError, NotFoundError, StateConflictError, SecretsError)
-_STORE_TROUBLE = (StoreBusyError, StoreFullError, StoreDamagedError, StoreForeignError)
 
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """The ids to look at: what is due, what waited for the end of a job, what was not looked at since a start."""
 
-@dataclass(slots=True)
-class _Look:
-    """One look at one schedule."""
+    due: list[int]
+    ready: list[int]
+    behind: list[int]
 
-    schedule: Schedule
-    now: Milliseconds
-    offset_ms: int
-    open_jobs: list[OpenJob]
-    ran: int = 0
-    missed: Counter[str] = field(default_factory=Counter)
-    """By reason."""
-    caught_up: int = 0
+    def in_turn(self, first: int) -> list[int]:
+        """All ids once, in turn from each page: none keeps the others from their place."""
+        pages = [self.due, self.ready, self.behind]
+        mixed = chain.from_iterable(zip_longest(*pages[first:], *pages[:first]))
+        return [schedule_id for schedule_id in dict.fromkeys(mixed) if schedule_id is not None]
 
 
 class Scheduler:
@@ -73,18 +60,30 @@ class Scheduler:
         self._life = life
         self._clock = clock
         self._settings = settings
-        self._wall, self._monotonic = clock.now_ms(), clock.monotonic()
-        self._awake_since = self._wall
-        self._watch = Watch(to_datetime(self._wall), str(life), boot_id())
+        self._clocks = ClockWatch(clock)
+        self._watch = Watch(to_datetime(self._clocks.started_at), str(life), boot_id())
+        self.slice_seconds = SLICE_SECONDS
+        self.is_off = False
+        """``up --until-idle`` leaves schedules alone."""
+        self._looks: list[Look] = []
+        self._looked_at: Milliseconds = 0
+        self._settled = 0
+        """So many of the looks are carried out once the open transaction is committed."""
         self._behind: int | None = 0
         """All schedules up to this id have been looked at since the start or the last jump; None: all."""
         self._reached: int | None = 0
-        """The same, once the open transaction is committed."""
-        self._jumps: list[int] = []
+        """The same, once the looks are carried out."""
+        self._is_first_pass = True
+        """Broken schedules get one more chance in each life."""
+        self._ready_behind = self._ready_reached = 0
+        """Up to this id those that waited have been looked at; 0: all."""
+        self._first_page = 0
         self._next_at: int | None = None
-        self._any_waits = False
-        self.is_off = False
-        """``up --until-idle`` leaves schedules alone."""
+        self._any_waits = self._any_ready = False
+        """Whether a schedule waits for the end of a job, and whether that end is on record."""
+        self._delayed: set[int] = set()
+        """Schedules that wait for descriptors or memory, and that is on record."""
+        self._now_delayed: set[int] = set()
 
     def use(self, settings: Settings) -> None:
         """From now on these hold."""
@@ -94,24 +93,19 @@ class Scheduler:
 
     def watch_clocks(self) -> None:
         """A jump of the wall clock, or a suspended machine, is noticed."""
-        wall, monotonic = self._clock.now_ms(), self._clock.monotonic()
-        jump = (wall - self._wall) - round((monotonic - self._monotonic) * 1000)
-        self._wall, self._monotonic = wall, monotonic
-        if abs(jump) > JUMP_MS:
-            self._jumps.append(jump)
-            # Forward: what passed in between is missed, not late. Backward: watched from here on.
-            self._awake_since = wall
+        if self._clocks.look():
             self._behind = self._reached = 0
+            self._looks = []
 
     def wants_turn(self) -> bool:
         """Whether there is something to decide or to tell."""
-        if self._jumps:
+        if self._clocks.jumps:
             return True
         if self.is_off:
             return False
-        return self._behind is not None or (
-            self._next_at is not None and self._next_at <= self._clock.now_ms()
-        )
+        if self._looks or self._behind is not None or self._ready_behind or self._any_ready:
+            return True
+        return self._next_at is not None and self._next_at <= self._clock.now_ms()
 
     def pause_seconds(self) -> float | None:
         """How long nothing has to be decided; None: for ever, as far as is known."""
@@ -121,212 +115,162 @@ class Scheduler:
             return None
         return min(LONGEST_SLEEP_SECONDS, (self._next_at - self._clock.now_ms()) / 1000)
 
+    # --- before the transaction ---
+
+    def consider(self) -> None:
+        """What is due now is decided, as far as a slice of time goes.
+
+        Raises:
+            UnusableError: the store cannot be read.
+        """
+        if self.is_off or not (self._any_waits or self.wants_turn()):
+            return
+        now = self._clock.now_ms()
+        if self._looks and now - self._looked_at < _FRESH_MS:
+            return  # the store was busy, or the last slice ended before them
+        self._looks, self._looked_at = [], now
+        stop, looked = time.perf_counter() + self.slice_seconds, set()
+        pages = self._pages(now)
+        self._first_page = (self._first_page + 1) % 3
+        for schedule_id in pages.in_turn(self._first_page):
+            self._consider(schedule_id, now)
+            looked.add(schedule_id)
+            if time.perf_counter() >= stop:
+                break
+        self._reached = self._behind if self._behind is None else _reached(pages.behind, looked, self._behind)
+        self._ready_reached = _reached(pages.ready, looked, self._ready_behind) or 0
+
+    def _pages(self, now: Milliseconds) -> _Pages:
+        schedules = self._store.schedules
+        return _Pages(
+            schedules.due(now, MOST_A_TURN),
+            schedules.ready(self._ready_behind, MOST_A_TURN) if self._any_waits else [],
+            [] if self._behind is None else schedules.behind(self._behind, MOST_A_TURN),
+        )
+
+    def _consider(self, schedule_id: int, now: Milliseconds) -> None:
+        schedule = self._store.schedules.by_id(schedule_id)
+        if schedule is None or (schedule.broken is not None and not self._is_first_pass):
+            return
+        until = schedule.disabled_until
+        if not schedule.enabled and (until is None or until > now):
+            return  # it owes nothing, whatever is wrong with it
+        look = look_at(self._store, schedule, self._watch, now, self._clocks.awake_since)
+        prepare(self._store, look, self._settings)
+        self._looks.append(look)
+
     # --- in the transaction, and after it ---
 
-    def tell_jumps(self, now: Milliseconds) -> None:
-        """Jumps of the clock are events; in the open write transaction."""
-        for jump in self._jumps:
+    def step(self, now: Milliseconds, *, is_stopping: bool) -> None:
+        """Jumps are told and due schedules have become jobs; in the open write transaction.
+
+        None while the supervisor stops: the next one counts them as missed.
+        """
+        self.watch_clocks()  # the machine may have slept since the turn began
+        for jump in self._clocks.jumps:
             kind, data = EventKind.SUPERVISOR_CLOCK_JUMPED, {"seconds": jump / 1000}
             self._store.events.add(now, kind, Entity.SUPERVISOR, self._life, data)
+        if not is_stopping:
+            self.fire(now)
 
     def fire(self, now: Milliseconds) -> None:
-        """What is due by ``now`` has become jobs or rows that say why not; in the open write transaction."""
-        schedules = self._store.schedules
-        self._reached = self._behind
-        if self.is_off:
+        """What was considered has become jobs, or rows that say why not; in the open write transaction."""
+        self._settled, self._now_delayed = 0, set(self._delayed)
+        if self.is_off or not self._looks:
             return
-        if not (self._any_waits or self.wants_turn()):
-            return
-        wanted = dict.fromkeys(schedules.due(now, MOST_A_TURN))
-        if self._any_waits:
-            wanted |= dict.fromkeys(schedules.ready(MOST_A_TURN))
-        if self._behind is not None:
-            page = schedules.behind(self._behind, MOST_A_TURN)
-            wanted |= dict.fromkeys(page)
-            self._reached = page[-1] if len(page) == MOST_A_TURN else None
-        life = self._store.lives.get(self._life) if wanted else None
-        if wanted and (life is None or life.ended_at is not None):
+        life = self._store.lives.get(self._life)
+        if life is None or life.ended_at is not None:
             self.is_off = True  # another supervisor has taken over: it fires them
             return
-        for schedule_id in wanted:
-            self._look_at(schedule_id, now)
+        stop = time.perf_counter() + self.slice_seconds
+        for look in self._looks:
+            self._settle(look, now)
+            self._settled += 1
+            if time.perf_counter() >= stop:
+                break
 
     def committed(self) -> None:
         """What was decided is on disk; when to look again is known."""
-        self._jumps.clear()
-        self._behind = self._reached
+        self._clocks.jumps.clear()
+        del self._looks[: self._settled]
+        self._settled = 0
+        self._delayed = set(self._now_delayed)
+        if not self._looks:
+            self._behind, self._ready_behind = self._reached, self._ready_reached
+            self._is_first_pass = self._is_first_pass and self._behind is not None
         self._next_at, self._any_waits = self._store.schedules.outlook()
+        # The end of a job may just have been recorded. What is delayed has its own time.
+        ready = self._store.schedules.ready(0, len(self._delayed) + 1) if self._any_waits else []
+        self._any_ready = not self._delayed.issuperset(ready)
 
-    def _look_at(self, schedule_id: int, now: Milliseconds) -> None:
-        schedule = self._store.schedules.by_id(schedule_id)
+    def _settle(self, look: Look, now: Milliseconds) -> None:
+        database = self._store.database
+        schedule = self._store.schedules.by_id(look.schedule.id)
         if schedule is None:
             return
+        settlement = Settlement(self._store, self._clock, self._settings, schedule, now)
         try:
-            with self._store.database.savepoint():
-                self._settle(schedule, now)
-        except _STORE_TROUBLE:
-            raise
-        except Exception as error:  # noqa: BLE001 - one broken schedule must stop neither the others nor the loop
-            self._give_up(schedule, error, now)
+            with database.savepoint():
+                self._carry_out(settlement, schedule, look)
+                self._now_delayed.discard(schedule.id)
+        except Exception as error:
+            if not database.in_transaction:
+                raise  # SQLite has rolled all of it back by itself
+            if is_shortage(error):
+                self._delay(settlement, schedule, error, now)
+            elif isinstance(error, UnusableError):
+                raise
+            else:
+                self._break(settlement, schedule, error, now)
 
-    def _give_up(self, schedule: Schedule, error: Exception, now: Milliseconds) -> None:
-        """It is disabled with the reason: it must not be tried again every turn."""
-        why = f"broken: {error or type(error).__name__}"
-        self._store.schedules.disable(schedule.id, None, why, now)
-        self._tell(now, EventKind.SCHEDULE_DISABLED, schedule, {"reason": why})
-
-    # --- one schedule ---
-
-    def _settle(self, schedule: Schedule, now: Milliseconds) -> None:
-        look = _Look(schedule, now, offset_ms(schedule), self._store.schedules.open_jobs(schedule.name))
-        state = self._state(look)
-        decided = plan(state, to_datetime(now), to_datetime(self._awake_since))
+    def _carry_out(self, settlement: Settlement, schedule: Schedule, look: Look) -> None:
+        if look.error is not None and schedule == look.schedule:
+            raise look.error
+        look.open_jobs = self._store.schedules.open_jobs(schedule.name)
+        state = schedule_state(self._store, schedule, look.open_jobs, self._watch)
+        at, awake_since = to_datetime(look.at), to_datetime(self._clocks.awake_since)
+        decided = look.plan
+        if decided is None or state != look.state:  # somebody was faster
+            decided = plan(state, at, awake_since, MOST_FIRES)
         if decided.cancel_active:
-            self._replace(look)
+            settlement.replace_jobs(look)
             if not look.open_jobs:  # none of them had started
-                state = self._state(look)
-                decided = plan(state, to_datetime(now), to_datetime(self._awake_since))
-        self._carry_out(look, state, decided)
+                state = schedule_state(self._store, schedule, look.open_jobs, self._watch)
+                decided = plan(state, at, awake_since, MOST_FIRES)
+        settlement.carry_out(look, state, decided)
 
-    def _state(self, look: _Look) -> ScheduleState:
-        return schedule_state(self._store, look.schedule, look.open_jobs, self._watch)
+    # --- what cannot be carried out ---
 
-    def _replace(self, look: _Look) -> None:
-        """Its jobs are asked to end, each once; ``look`` has those left that run."""
-        asked = [job.id for job in look.open_jobs if not job.cancelling]
-        if asked:
-            reason = f"replaced by the next run of the schedule {look.schedule.name}"
-            selector = parse_selector(",".join(map(str, asked)))
-            cancel(self._store, selector, self._clock, CancelOptions(reason=reason))
-        look.open_jobs = self._store.schedules.open_jobs(look.schedule.name)
+    def _delay(self, settlement: Settlement, schedule: Schedule, error: Exception, now: Milliseconds) -> None:
+        """It is tried again soon; that is told once."""
+        self._store.schedules.postpone(schedule.id, now + RETRY_MS)
+        if schedule.id not in self._now_delayed:
+            settlement.tell(EventKind.SCHEDULE_DELAYED, {"reason": _reason(error)})
+        self._now_delayed.add(schedule.id)
 
-    def _carry_out(self, look: _Look, state: ScheduleState, decided: Plan) -> None:
-        schedule, schedules = look.schedule, self._store.schedules
-        if decided.enable:
-            schedules.enable(schedule.id, look.now)
-            self._tell(look.now, EventKind.SCHEDULE_ENABLED, schedule, {"reason": "its time has come"})
-        for unfired in decided.unfired:
-            self._leave(look, unfired)
-        for slot in decided.waits:
-            schedules.decide(schedule.id, self._fire(look, slot, Outcome.PENDING.value))
-        for slot in decided.fires:
-            self._start(look, slot)
-        self._tell_missed(look)
-        self._stand(look, state, decided)
-
-    def _stand(self, look: _Look, state: ScheduleState, decided: Plan) -> None:
-        """The new cursor is stored, and when to look again."""
-        schedule = look.schedule
-        follows_end = state.rule.kind is RuleKind.AFTER_FINISH
-        ended_at = state.around.last_ended_at
-        if follows_end and decided.fires and not look.ran and not look.open_jobs:
-            # Nothing runs that could end: the next one is counted from this failure.
-            ended_at = to_datetime(look.now)
-            around = replace(state.around, active=False, last_ended_at=ended_at)
-            now = to_datetime(look.now)
-            decided = plan(replace(state, around=around, cursor=decided.cursor, pending=()), now, now)
-        next_at = None if decided.next_at is None else to_ms(decided.next_at)
-        idle = not (decided.fires or decided.waits or decided.unfired)
-        if next_at is not None and next_at <= look.now and idle:
-            next_at = look.now + _RETRY_MS
-        active = bool(look.ran or look.open_jobs)
-        standing = Standing(
-            cursor_at=to_ms(decided.cursor),
-            next_at=next_at,
-            waiting=bool(self._store.schedules.pending(schedule.id)) or (follows_end and active),
-            ended=decided.has_ended,
-            settled_for=decided.settled_for,
-            last_ended_at=None if ended_at is None else to_ms(ended_at),
-        )
-        if standing != _standing_of(schedule):
-            self._store.schedules.stand(schedule.id, standing)
-        if decided.has_ended and not schedule.ended:
-            self._tell(look.now, EventKind.SCHEDULE_ENDED, schedule, {})
-        if decided.warning is not None:
-            self._tell(look.now, EventKind.SCHEDULE_CHANGED, schedule, {"warning": decided.warning})
-
-    # --- one slot ---
-
-    def _start(self, look: _Look, slot: Slot) -> None:
-        """The slot has become a job, or a row that says why it could not; nothing if it was decided before."""
-        schedule, schedules = look.schedule, self._store.schedules
-        if schedules.is_decided(schedule.id, to_ms(slot.due_at)):
+    def _break(self, settlement: Settlement, schedule: Schedule, error: Exception, now: Milliseconds) -> None:
+        """It is on record as broken: it must not be tried again every turn. What its owner wants stays as it is."""
+        reason = _reason(error)
+        if schedule.broken == reason:
             return
-        try:
-            with self._store.database.savepoint():
-                job = scheduled_job(self._store, schedule, self._settings, look.now)
-                stored = self._store.submissions.submit(check_submissions(self._store, [job]), look.now)[0]
-        except _REFUSALS as error:
-            self._note_unable(look, self._fire(look, slot, "failed"), str(error), EventKind.SCHEDULE_FAILED)
-            return
-        fire = replace(self._fire(look, slot, Outcome.FIRED.value), job_id=stored.id)
-        if not stored.is_new:
-            fire = replace(fire, outcome=Outcome.SKIPPED.value)
-            reason = f"job {stored.id} has its unique key"
-            schedules.count(schedule.id, skipped=1)
-            self._note_unable(look, fire, reason, EventKind.SCHEDULE_SKIPPED)
-            return
-        schedules.decide(schedule.id, fire)
-        schedules.note_run(schedule.id, stored.id, look.now)
-        look.ran += 1
-        look.caught_up += slot.was_missed
-        facts: dict[str, object] = {"job_id": stored.id, "due_at": format_instant(slot.due_at)}
-        facts |= {"trigger": fire.trigger.value, "late_seconds": (fire.late_ms or 0) / 1000}
-        self._tell(look.now, EventKind.SCHEDULE_FIRED, schedule, facts)
-
-    def _note_unable(self, look: _Look, fire: Fire, reason: str, kind: EventKind) -> None:
-        """The slot is settled without a job; the next one goes on."""
-        self._store.schedules.decide(look.schedule.id, replace(fire, reason=reason))
-        due = None if fire.due_at is None else format_instant(to_datetime(fire.due_at))
-        self._tell(look.now, kind, look.schedule, {"due_at": due, "reason": reason})
-
-    def _fire(self, look: _Look, slot: Slot, outcome: str) -> Fire:
-        due_at = to_ms(slot.due_at)
-        late = max(0, look.now - due_at - look.offset_ms)
-        trigger = Trigger.CATCH_UP if slot.was_missed else Trigger.SLOT
-        return Fire(due_at, look.now, outcome, trigger, late_ms=late)
-
-    def _leave(self, look: _Look, unfired: Unfired) -> None:
-        """The slot, or the run of slots, is on record as not fired, with the reason."""
-        schedule, is_missed = look.schedule, unfired.outcome is Outcome.MISSED
-        fire = Fire(
-            due_at=to_ms(unfired.due_at),
-            decided_at=look.now,
-            outcome=unfired.outcome.value,
-            trigger=Trigger.SLOT,
-            reason=unfired.reason.value,
-            count=unfired.count,
-            is_exact=unfired.is_exact,
-            last_due_at=None if unfired.last_due_at is None else to_ms(unfired.last_due_at),
-        )
-        if not self._store.schedules.decide(schedule.id, fire):
-            return
-        if is_missed:
-            look.missed[unfired.reason.value] += unfired.count
-            return
-        self._store.schedules.count(schedule.id, skipped=unfired.count)
-        data = {"due_at": format_instant(unfired.due_at), "reason": fire.reason, "count": fire.count}
-        self._tell(look.now, EventKind.SCHEDULE_SKIPPED, schedule, data)
-
-    def _tell_missed(self, look: _Look) -> None:
-        """One event a reason, not one a slot: a night without a supervisor is no flood."""
-        schedule, total = look.schedule, look.missed.total()
-        for reason, count in look.missed.items():
-            self._tell(look.now, EventKind.SCHEDULE_MISSED, schedule, {"reason": reason, "count": count})
-        if total:
-            self._store.schedules.count(schedule.id, missed=total)
-        if total or look.caught_up:
-            counts = {"ran": look.caught_up, "missed": total}
-            self._tell(look.now, EventKind.SCHEDULE_CAUGHT_UP, schedule, counts)
-
-    def _tell(
-        self, now: Milliseconds, kind: EventKind, schedule: Schedule, data: Mapping[str, object]
-    ) -> None:
-        self._store.events.add(now, kind, Entity.SCHEDULE, schedule.name, data)
+        self._store.schedules.mark_broken(schedule.id, reason, now)
+        facts: dict[str, object] = {"reason": reason}
+        if not isinstance(
+            error, JobctlError
+        ):  # perhaps a bug of ours: without its place nobody could mend it
+            facts["traceback"] = frames_of(error)
+        settlement.tell(EventKind.SCHEDULE_BROKEN, facts)
 
 
-def _standing_of(schedule: Schedule) -> Standing:
-    return Standing(
-        schedule.cursor_at, schedule.next_at, schedule.waiting, schedule.ended, schedule.settled_for,
-        schedule.last_ended_at,
-    )  # fmt: skip
+def _reached(page: list[int], looked: set[int], before: int) -> int | None:
+    """Up to which id all of a page have been looked at; None when that was all there is."""
+    seen = [schedule_id for schedule_id in page if schedule_id in looked]
+    if len(seen) == len(page) and len(page) < MOST_A_TURN:
+        return None
+    return seen[-1] if seen else before
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, for people: our own errors say it; of others the kind, since their text may be a bare key."""
+    text = str(error) if isinstance(error, JobctlError | OSError) else f"{type(error).__name__}: {error}"
+    return text[:_LONGEST_REASON]

@@ -13,23 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobctl.actions.batches import settle as settle_batches
-from jobctl.actions.hooks import add_hooks
-from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
-from jobctl.errors import StoreBusyError, StoreFullError
+from jobctl.errors import StoreBusyError, StoreDamagedError, StoreForeignError, StoreFullError, UnusableError
 from jobctl.executors.base import Executor
-from jobctl.model.attempts import AttemptEnd, judge
-from jobctl.model.events import Entity, Event, EventKind
+from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode
-from jobctl.model.states import TERMINAL, JobId, JobStatus
+from jobctl.model.states import JobId
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
-from jobctl.store.events import job_event
-from jobctl.store.transitions import Claim, EndFact, StartFact
+from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.dispatcher import Dispatcher
+from jobctl.supervisor.facts import Facts
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.pruner import Pruner
@@ -38,10 +34,10 @@ from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.scheduler import Scheduler
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
-from jobctl.supervisor.workflows import Workflows
 
 if TYPE_CHECKING:
     from jobctl.supervisor.daemons import DaemonKeeper
+    from jobctl.supervisor.workflows import Workflows
 
 RECOVERY_SECONDS = 2.0
 BUSY_SECONDS = 0.02
@@ -50,9 +46,6 @@ GROUPING_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 60.0
 PAGE = 500
 """Events told a turn; the rest comes in the next ones."""
-
-
-_UNSUCCESSFUL = TERMINAL - {JobStatus.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,33 @@ class Supervisor:
         spread: numbers in [0, 1) for the jitter of back-offs.
     """
 
+    stopping: StopMode | None = None
+    stop_grace: float | None = None
+    """Seconds of grace for jobs stopped with the supervisor; None: each job's own."""
+    reservation: Reservation | None = None
+    heeds_signals = True
+    """Whether stop signals drain and stop it; otherwise its owner heeds them."""
+    trouble: str | None = None
+    """Why nothing can be recorded now; None while all is well."""
+    daemons: DaemonKeeper | None = None
+    """Keeps the daemons; a private life has none."""
+    workflows: Workflows | None = None
+    """Moves the workflows on; a private life has nothing to do with them."""
+    scheduler: Scheduler | None = None
+    """Fires the schedules; a private life has none."""
+
+    _wakeups: Wakeups | None = None
+    _told: StopMode | None = None
+    """The way of stopping that is on record."""
+    _recovered: bool
+    """Whether dead lives were looked for: nothing is claimed before."""
+    _recover_at = 0.0
+    _resume_claims_at: float | None = None
+    _next_due: int | None = None
+    _seen_version = -1
+    _dirty = True
+    _more = _busy = _unpublished = _checkpointed = False
+
     def __init__(
         self,
         store: Store,
@@ -89,61 +109,27 @@ class Supervisor:
     ) -> None:
         self.store = store
         self.lifeline = lifeline
-        self.stopping: StopMode | None = None
-        self.stop_grace: float | None = None
-        """Seconds of grace for jobs stopped with the supervisor; None: each job's own."""
-        self.reservation: Reservation | None = None
-        self.heeds_signals = True
-        """Whether stop signals drain and stop it; otherwise its owner heeds them."""
-        self.trouble: str | None = None
-        """Why nothing can be recorded now; None while all is well."""
-        self.failed_jobs = 0
-        """Jobs that this life recorded as ended otherwise than completed."""
         self._settings = settings
         self._clock = clock
-        self._spread = spread
         self._listener = listener
         self._cursor = lifeline.events_before
         identities = Identities(store)
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
         self._recovery = Recovery(store, lifeline, clock, identities)
         self.watcher = Watcher(clock, identities, settings.progress_interval, settings.log_cap)
-        self.daemons: DaemonKeeper | None = None
-        """Keeps the daemons; a private life has none."""
-        if lifeline.kind is LifeKind.UP:
-            from jobctl.supervisor.daemons import DaemonKeeper  # `run` does without
-
-            self.daemons = DaemonKeeper(store, clock, executor, identities, spread)
-            self.watcher.stranger_ended = self.daemons.reaped
+        self._facts = Facts(store, lifeline, clock, self.watcher, spread)
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
         self.pruner = Pruner(store, clock, settings)
-        self.scheduler = (
-            Scheduler(store, lifeline.id, clock, settings) if lifeline.kind is LifeKind.UP else None
-        )
-        """A private life has none."""
-        self.workflows = Workflows(store)
-        self._starts: list[StartFact] = []
-        self._ends: list[EndFact] = []
-        self._failures = 0
-        """Ends otherwise than completed in the transaction of this turn."""
-        self._refused: list[Claim] = []
-        self._refusal: str | None = None
-        self._last_refusal: str | None = None
-        self._claims: list[Claim] = []
-        self._seen_version = -1
-        self._next_due: int | None = None
-        self._more = False
-        self._unpublished = False
-        self._busy = False
-        self._dirty = True
-        self._resume_claims_at: float | None = None
-        self._recover_at = 0.0
         self._recovered = lifeline.kind is LifeKind.RUN
-        """Whether dead lives were looked for: nothing is claimed before."""
-        self._checkpointed = False
-        self._told: StopMode | None = None
-        """The way of stopping that is on record."""
-        self._wakeups: Wakeups | None = None
+        if lifeline.kind is LifeKind.UP:
+            from jobctl.supervisor.daemons import DaemonKeeper  # `run` does without
+            from jobctl.supervisor.workflows import Workflows
+
+            self.workflows = Workflows(store)
+            self.scheduler = Scheduler(store, lifeline.id, clock, settings)
+            self.daemons = DaemonKeeper(store, clock, executor, identities, spread)
+            self.watcher.stranger_ended = self.daemons.reaped
+        self._claims: list[Claim] = []
         store.database.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
 
     # --- the turn ---
@@ -151,10 +137,15 @@ class Supervisor:
     def turn(self) -> None:
         """One turn; returns without sleeping."""
         self._hear()
-        self._watch_clocks()
+        if self.scheduler is not None:
+            self.scheduler.watch_clocks()
         self._reload()
         self.watcher.reap()
-        self._keep_daemons()
+        if self.daemons is not None:
+            self.daemons.keep(
+                self.stopping, jobs_run=bool(self.watcher.active), grace=self.stop_grace,
+                signals=0 if self._wakeups is None else self._wakeups.stops,
+            )  # fmt: skip
         self.watcher.probe_adopted()
         self.watcher.sweep_leftovers()
         self.watcher.enforce_timeouts()
@@ -165,11 +156,13 @@ class Supervisor:
         self.watcher.cap_logs()
         self.watcher.sample_usage()
         self._recover()
-        self._note_conclusions()
+        self._facts.note_conclusions()
         self._record_and_claim()
         self._start_claimed()
-        self._start_daemons()
-        self._prune()
+        if self.daemons is not None:
+            self.daemons.start()
+        if self.lifeline.kind is LifeKind.UP and self.stopping is None:
+            self.pruner.step()
         self._publish()
 
     def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
@@ -189,9 +182,14 @@ class Supervisor:
         return self.watcher.active
 
     @property
+    def failed_jobs(self) -> int:
+        """Jobs that this life recorded as ended otherwise than completed."""
+        return self._facts.failed_jobs
+
+    @property
     def finished(self) -> bool:
         """Whether it was asked to stop and nothing is left to do."""
-        if self.stopping is None or self._starts or self._ends or self._refused or self._claims:
+        if self.stopping is None or self._facts.of_attempts or self._claims:
             return False
         if self.stopping is StopMode.LEAVE_RUNNING:
             return self.daemons is None or not self.daemons.is_due
@@ -207,9 +205,9 @@ class Supervisor:
             waits.append(self._recover_at - now)
         if self._busy:
             waits.append(BUSY_SECONDS)
-        elif self._starts or self._refused:
+        elif self._facts.starts or self._facts.refused:
             waits.append(GROUPING_SECONDS)
-        elif self._ends or self.watcher.pauses:
+        elif self._facts.ends or self.watcher.pauses:
             waits.append(0.0)
         if self.daemons is not None:
             waits.append(self.daemons.pause_seconds())
@@ -234,18 +232,6 @@ class Supervisor:
         return max(0.0, min(waits))
 
     # --- collect ---
-
-    def _keep_daemons(self) -> None:
-        """What became of the daemons is known; they are stopped with the jobs, or when the last one has drained."""
-        if self.daemons is None:
-            return
-        if self.stopping is StopMode.NOW or (self.stopping is StopMode.DRAIN and not self.watcher.active):
-            self.daemons.close()
-        self.daemons.observe()
-
-    def _start_daemons(self) -> None:
-        if self.daemons is not None and self.stopping is not StopMode.LEAVE_RUNNING:
-            self.daemons.start()
 
     def abandon(self) -> None:
         """What runs goes on without this supervisor, for the next one to adopt."""
@@ -274,16 +260,6 @@ class Supervisor:
             self.scheduler.use(settings)
         self._dirty = True
 
-    def _watch_clocks(self) -> None:
-        """A jump of the wall clock is known before anything is decided by it."""
-        if self.scheduler is not None:
-            self.scheduler.watch_clocks()
-
-    def _prune(self) -> None:
-        """A slice of what is past its retention is gone; a private life removes nothing."""
-        if self.lifeline.kind is LifeKind.UP and self.stopping is None:
-            self.pruner.step()
-
     def stop(self, mode: StopMode) -> None:
         """It ends in this way; a milder wish never takes back a stronger one."""
         order = (None, StopMode.DRAIN, StopMode.NOW, StopMode.LEAVE_RUNNING)
@@ -307,38 +283,6 @@ class Supervisor:
         self._recovered = True
         self._dirty = self._dirty or found
 
-    def _note_conclusions(self) -> None:
-        """What follows from each end waits for the next transaction."""
-        for conclusion in self.watcher.take_concluded():
-            attempt = conclusion.attempt
-            self._ended(
-                attempt.claim,
-                attempt.pid,
-                conclusion.end,
-                attempt.leader_ended_at,
-                attempt,
-                conclusion.result,
-            )
-
-    def _ended(
-        self,
-        claim: Claim,
-        pid: int | None,
-        end: AttemptEnd,
-        at: int | None = None,
-        attempt: ActiveAttempt | None = None,
-        result: object = None,
-    ) -> None:
-        verdict = judge(end, claim.spec, claim.attempts_used, claim.crashes, self._spread())
-        self._ends.append(
-            EndFact(
-                claim, pid, self._clock.now_ms() if at is None else at, end, verdict, result,
-                attempt.directory.read_outputs() if attempt is not None else None,
-                attempt.cpu_seconds if attempt is not None else None,
-                attempt.max_rss_bytes if attempt is not None else None,
-            )
-        )  # fmt: skip
-
     # --- record and claim: the one transaction ---
 
     def _record_and_claim(self) -> None:
@@ -346,18 +290,21 @@ class Supervisor:
             self._checkpoint_when_idle()
             return
         try:
+            if self.scheduler is not None and self.stopping is None:
+                self.scheduler.consider()
             with self.store.write():
                 now = self._clock.now_ms()
                 self._record(now)
-                if self.daemons is not None:
-                    self.daemons.record(now)
                 wish = self.store.lives.stop_requested(self.lifeline.id)
-                self._fire(now, wish)
+                if self.scheduler is not None:
+                    self.scheduler.step(now, is_stopping=self.stopping is not None or wish is not None)
                 requests = self.store.transitions.cancel_requests(self.lifeline.id)
                 pauses = self.store.transitions.pause_requests(self.lifeline.id)
                 claims, more = self._claim(now, wish)
-        except (StoreBusyError, StoreFullError) as error:
-            self.trouble = str(error) if isinstance(error, StoreFullError) else None
+        except UnusableError as error:
+            if isinstance(error, StoreDamagedError | StoreForeignError):
+                raise
+            self.trouble = None if isinstance(error, StoreBusyError) else str(error)
             # The facts wait for the next turn; time-outs, kills and log tailing go on.
             self._busy = self._dirty = True
             if self.daemons is not None:
@@ -366,7 +313,8 @@ class Supervisor:
         self._forget_recorded()
         self._busy, self._dirty, self._checkpointed = False, False, False
         self.trouble = None
-        self._claims, self._more = claims, more or self.workflows.more
+        steps = self.workflows is not None and self.workflows.more
+        self._claims, self._more = claims, more or steps
         self._next_due = self._next_instant()
         monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
         for request in requests:
@@ -379,22 +327,14 @@ class Supervisor:
             self.stop(wish)
 
     def _next_instant(self) -> int | None:
-        """When something is due in the store; a private life has nothing to do with workflows."""
-        steps = self.store.runs.next_due() if self.lifeline.kind is LifeKind.UP else None
-        return earliest(self.store.jobs.next_due(), self.dispatcher.next_token_at, steps)
+        """When something is due in the store."""
+        steps = None if self.workflows is None else self.store.runs.next_due()
+        dues = (self.store.jobs.next_due(), self.dispatcher.next_token_at, steps)
+        return min((due for due in dues if due is not None), default=None)
 
     def _has_reason_to_write(self) -> bool:
-        if (
-            self._starts
-            or self._ends
-            or self._refused
-            or self.watcher.progressed
-            or self.watcher.pauses
-            or self.watcher.notes
-            or self._dirty
-            or self._more
-            or (self.daemons is not None and self.daemons.is_due)
-        ):
+        is_due = self.daemons is not None and self.daemons.is_due
+        if self._facts.are_any or self._dirty or self._more or is_due:
             return True
         if self.scheduler is not None and self.stopping is None and self.scheduler.wants_turn():
             return True
@@ -409,54 +349,16 @@ class Supervisor:
         return changed
 
     def _record(self, now: int) -> None:
-        transitions, life = self.store.transitions, self.lifeline.id
-        self._failures = 0
-        for claim in self._refused:
-            transitions.give_back(claim, now)
-        if self._refusal is not None:
-            kind, why = EventKind.SUPERVISOR_START_REFUSED, {"error": self._refusal}
-            self.store.events.add(now, kind, Entity.SUPERVISOR, life, why)
-        for start in self._starts:
-            transitions.record_start(start, life, now)
-        for job_id in self.watcher.progressed:
-            transitions.record_progress(
-                self.watcher.active[job_id].claim, self.watcher.active[job_id].progress, now
-            )
-        for fact in self.watcher.pauses:
-            transitions.record_pause(fact)
-        self.store.events.add_rows(
-            job_event(now, kind, job_id, data) for kind, job_id, data in self.watcher.notes
-        )
-        for end in self._ends:
-            if not transitions.record_end(end, life, now):
-                continue
-            self._failures += end.verdict.status in _UNSUCCESSFUL
-            if _has_hook(end):
-                add_hooks(self.store, [end.claim.job_id], now)
-            attempt = self.watcher.active.get(end.claim.job_id)
-            if attempt is not None and attempt.stray_count:
-                data = {"attempt": end.claim.attempt, "processes": attempt.stray_count}
-                self.store.events.add_rows(
-                    [job_event(now, EventKind.JOB_STRAYS_KILLED, end.claim.job_id, data)]
-                )
-        transitions.promote_due(now)
-        settle_batches(self.store, now)
-        if self.lifeline.kind is LifeKind.UP:
+        self._facts.record(now)
+        if self.workflows is not None:
             self.workflows.advance(now)
         if self.stopping is not None and self.stopping is not self._told:
             if self._told is None:
-                self.store.lives.set_draining(life, now)
+                self.store.lives.set_draining(self.lifeline.id, now)
             if self.stopping is StopMode.NOW:
-                self.store.lives.set_stopping_jobs(life)
-
-    def _fire(self, now: int, wish: StopMode | None) -> None:
-        """Due schedules have become jobs; none while it stops: the next supervisor counts them as missed."""
-        if self.scheduler is None:
-            return
-        self.scheduler.watch_clocks()  # the machine may have slept since the turn began
-        self.scheduler.tell_jumps(now)
-        if self.stopping is None and wish is None:
-            self.scheduler.fire(now)
+                self.store.lives.set_stopping_jobs(self.lifeline.id)
+        if self.daemons is not None:
+            self.daemons.record(now)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
@@ -468,20 +370,12 @@ class Supervisor:
         return self.dispatcher.claim(now)
 
     def _forget_recorded(self) -> None:
-        self.failed_jobs += self._failures
+        self._told = self.stopping
+        self._facts.recorded()
         if self.scheduler is not None:
             self.scheduler.committed()
-        for end in self._ends:
-            self.watcher.forget(end.claim.job_id)
-        if self._ends and self.lifeline.kind is LifeKind.RUN:
-            wake(self.store.home)  # a slot is free for others
-        self._told = self.stopping
-        self._starts, self._ends, self._refused, self._refusal = [], [], [], None
         if self.daemons is not None:
             self.daemons.recorded()
-        self.watcher.progressed.clear()
-        self.watcher.pauses.clear()
-        self.watcher.notes.clear()
 
     def _checkpoint_when_idle(self) -> None:
         if not self.watcher.active and not self._checkpointed:
@@ -494,18 +388,10 @@ class Supervisor:
         if not claims:
             return
         started = self.dispatcher.start(claims)
-        for attempt in started.attempts:
-            self.watcher.add(attempt)
-            self._starts.append(StartFact(attempt.claim, attempt.pid))
-        for claim, end in started.failures:
-            self._starts.append(StartFact(claim, None))
-            self._ended(claim, None, end)
+        self._facts.note_started(started)
         if started.refused:
-            self._refused += started.refused
             self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
             self._more = False
-            self._refusal = started.refusal if started.refusal != self._last_refusal else None
-            self._last_refusal = started.refusal
         if self.stopping is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
 
@@ -522,16 +408,6 @@ class Supervisor:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs, is queued in an unpaused queue, or waits for its next attempt."""
-        if self.watcher.active or self._starts or self._ends or self._refused or self._claims:
+        if self.watcher.active or self._facts.of_attempts or self._claims:
             return False
         return not self.store.jobs.has_work()
-
-
-def _has_hook(end: EndFact) -> bool:
-    spec = end.claim.spec
-    return end.verdict.status.is_terminal and (spec.on_success or spec.on_failure) is not None
-
-
-def earliest(*instants: int | None) -> int | None:
-    """The first of the instants that are known."""
-    return min((instant for instant in instants if instant is not None), default=None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import join
 
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonExit, DaemonState, Source, Wanted
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonExit, DaemonSource, DaemonState, Wanted
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
@@ -191,7 +191,7 @@ def remarks(daemon: Daemon) -> str:
             (
                 "restart pending" if daemon.restart_pending else "",
                 daemon.health.value if daemon.health is not None else "",
-                "no longer in jobctl.yaml" if daemon.source is Source.GONE else "",
+                "no longer in jobctl.yaml" if daemon.source is DaemonSource.GONE else "",
                 daemon.error if daemon.state is not DaemonState.RUNNING else "",
                 daemon.status_text or "",
             ),
@@ -234,9 +234,9 @@ def card_lines(card: DaemonCard, home: Home, now_ms: int) -> list[str]:
 
 
 _SOURCES = {
-    Source.CLI: "jobctl daemon add",
-    Source.FILE: "jobctl.yaml",
-    Source.GONE: "jobctl.yaml, which no longer names it",
+    DaemonSource.CLI: "jobctl daemon add",
+    DaemonSource.FILE: "jobctl.yaml",
+    DaemonSource.GONE: "jobctl.yaml, which no longer names it",
 }
 
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from jobctl.views.definitions import SYMBOLS, CardView, last_text
+from jobctl.views.definitions import SYMBOLS, CardView, icon_text, last_text
 from jobctl.views.instants import ago, length
 from jobctl.views.text import printable, shorten
 
@@ -31,7 +31,9 @@ def definition_cards(cards: Sequence[CardView], now_ms: int) -> Iterator[Rendera
 
 def _card(card: CardView, now_ms: int) -> Panel:
     definition = card.definition
-    title = Text(shorten(printable(f"{definition.icon} {definition.name}".strip()), _INNER - 2), style="bold")
+    title = Text(
+        shorten(f"{icon_text(definition)} {printable(definition.name)}".strip(), _INNER - 2), style="bold"
+    )
     lines = [Text(f"{SYMBOLS[card.state]} {card.state}", style=_STYLES.get(card.state, "dim"))]
     if not card.is_current and not card.is_gone:
         lines[0].append(" (not applied yet)", style="yellow")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from shlex import join
 from typing import Protocol
 
-from jobctl.model.definitions import Definition, parameter_document
+from jobctl.model.definitions import JOINER, Definition, parameter_document
 from jobctl.model.jobs import Job
 from jobctl.model.parameters import shown
 from jobctl.views.instants import ago, instant_json, length, wall
@@ -156,7 +156,6 @@ def definition_fields(card: CardView, now_ms: int) -> list[tuple[str, str]]:
     """Everything known of one definition as ``(label, printable text)``, without what is unknown."""
     definition = card.definition
     fields = [
-        ("name", f"{definition.icon} {definition.name}".strip()),
         ("what", definition.help),
         (
             "state",
@@ -176,7 +175,13 @@ def definition_fields(card: CardView, now_ms: int) -> list[tuple[str, str]]:
         ("last", last_text(card, now_ms)),
         ("usually", length(card.runs.usual_seconds)),
     ]
-    return [(label, printable(str(value))) for label, value in fields if value]
+    name = f"{icon_text(definition)} {printable(definition.name)}".strip()
+    return [("name", name), *((label, printable(str(value))) for label, value in fields if value)]
+
+
+def icon_text(definition: Definition) -> str:
+    """The icon, printable; what joins several signs to one emoji stays."""
+    return JOINER.join(map(printable, definition.icon.split(JOINER)))
 
 
 def parameters_plain(definition: Definition) -> str:

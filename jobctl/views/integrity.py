@@ -64,4 +64,4 @@ def _mark(check: Check) -> str:
 def _message(check: Check) -> str:
     if check.skipped:
         return f"not looked at: {check.skipped}"
-    return f"not so, {check.count} found: {check.says}" if check.count else check.says
+    return f"{check.says}: no, {check.count} found" if check.count else check.says

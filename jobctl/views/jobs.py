@@ -12,7 +12,7 @@ from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
 from jobctl.model.states import JobKind, JobStatus
 from jobctl.views.instants import ago, instant_json, length, seconds_between, wall
-from jobctl.views.text import printable, width_of
+from jobctl.views.text import printable, shorten, width_of
 
 SYMBOLS = {
     JobStatus.CREATED: "◌",
@@ -265,6 +265,9 @@ def history_plain(jobs: Sequence[Job], now_ms: int) -> str:
     return aligned([header, *rows])
 
 
+_LEAST_FLEXIBLE = 16
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Printable cells in columns two blanks apart, without blanks at the ends of lines."""
     widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
@@ -274,6 +277,33 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def fitted(
+    rows: Sequence[Sequence[str]], width: int, flexible: Sequence[str], droppable: Sequence[str]
+) -> str:
+    """As :func:`aligned`, in lines of at most ``width`` cells; the first row holds the titles.
+
+    Flexible columns are shortened first, then the droppable ones go in their order, then the ends of lines.
+    """
+    table = [list(row) for row in rows]
+    going = list(droppable)
+    while True:
+        widths = [max(map(width_of, column)) for column in zip(*table, strict=True)]
+        excess = sum(widths) + 2 * (len(widths) - 1) - width
+        while excess > 0:
+            able = [index for index, title in enumerate(table[0]) if title in flexible]
+            widest = max(able, key=lambda index: widths[index], default=None)
+            if widest is None or widths[widest] <= _LEAST_FLEXIBLE:
+                break
+            widths[widest] -= 1
+            excess -= 1
+        if excess <= 0 or not going:
+            break
+        at = table[0].index(going.pop(0))
+        table = [row[:at] + row[at + 1 :] for row in table]
+    cut = [[shorten(cell, room) for cell, room in zip(row, widths, strict=True)] for row in table]
+    return "\n".join(shorten(line, width) for line in aligned(cut).splitlines())
 
 
 def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:

@@ -12,13 +12,18 @@ from jobctl.clock import to_datetime, to_ms
 from jobctl.model.durations import format_duration
 from jobctl.model.instants import format_instant
 from jobctl.model.schedule_records import Fire, Schedule, Trigger
+from jobctl.model.slots import Reason
 from jobctl.model.states import JobId
 from jobctl.views.instants import ago, instant_json
-from jobctl.views.jobs import aligned, encodable
+from jobctl.views.jobs import aligned, encodable, fitted
 from jobctl.views.text import printable
+from jobctl.zones import zone_or_utc
 
 HEADER = ("NAME", "STATE", "KIND", "WHEN", "NEXT", "LAST", "STATUS", "RUNS", "SKIPPED", "MISSED")
 HISTORY_HEADER = ("DUE", "OUTCOME", "TRIGGER", "LATE", "JOB", "STATUS", "REASON")
+UNKNOWN_ZONE = "which this machine does not know: times are in UTC"
+_LEAST_WORTH = ("KIND", "SKIPPED", "MISSED", "RUNS", "LAST")
+"""Columns that a narrow terminal does without, in this order."""
 _LATE_MS = 1000
 """Less is not worth a word."""
 
@@ -59,6 +64,7 @@ def schedule_details_json(
         "state": state_of(schedule),
         "disabled_until": instant_json(schedule.disabled_until),
         "disabled_reason": schedule.disabled_reason,
+        "broken": schedule.broken,
         "jitter_seconds": policy.jitter_seconds,
         "start_at": None if policy.start_at is None else format_instant(policy.start_at),
         "end_at": None if policy.end_at is None else format_instant(policy.end_at),
@@ -77,7 +83,7 @@ def fire_json(fire: Fire) -> dict[str, object]:
     return {
         "due_at": instant_json(fire.due_at),
         "decided_at": instant_json(fire.decided_at),
-        "outcome": fire.outcome,
+        "outcome": fire.outcome.value,
         "trigger": fire.trigger.value,
         "reason": fire.reason,
         "job_id": fire.job_id,
@@ -98,9 +104,11 @@ def next_json(instants: Sequence[datetime], zone: ZoneInfo) -> dict[str, object]
 
 
 def state_of(schedule: Schedule) -> str:
-    """``on``, ``off`` or ``ended``."""
+    """``on``, ``off``, ``broken`` or ``ended``."""
     if not schedule.enabled:
         return "off"
+    if schedule.broken is not None:
+        return "broken"
     return "ended" if schedule.ended else "on"
 
 
@@ -114,9 +122,10 @@ def next_lines(instants: Sequence[datetime], zone: ZoneInfo, now_ms: int) -> lis
     return [f"{local_text(instant, zone)}  ({ago(to_ms(instant), now_ms)})" for instant in instants]
 
 
-def schedules_plain(schedules: Sequence[Schedule], now_ms: int) -> str:
-    """Aligned columns under a header, one schedule a line."""
-    return aligned([HEADER, *(_row(schedule, now_ms) for schedule in schedules)])
+def schedules_plain(schedules: Sequence[Schedule], now_ms: int, width: int | None = None) -> str:
+    """Aligned columns under a header, one schedule a line, of at most ``width`` cells."""
+    rows = [HEADER, *(_row(schedule, now_ms) for schedule in schedules)]
+    return aligned(rows) if width is None else fitted(rows, width, ("NAME", "WHEN"), _LEAST_WORTH)
 
 
 def _row(schedule: Schedule, now_ms: int) -> tuple[str, ...]:
@@ -145,7 +154,7 @@ def schedule_fields(
     schedule: Schedule, running: Sequence[JobId], pending: Sequence[Fire], now_ms: int
 ) -> list[tuple[str, str]]:
     """Everything known of a schedule as ``(label, printable text)``, without what is unknown."""
-    text, policy, zone = schedule.text, schedule.text.policy, ZoneInfo(schedule.text.timezone)
+    text, policy, zone = schedule.text, schedule.text.policy, zone_or_utc(schedule.text.timezone)
 
     def at(instant: int | None) -> str:
         return "" if instant is None else f"{local_text(to_datetime(instant), zone)} ({ago(instant, now_ms)})"
@@ -157,7 +166,7 @@ def schedule_fields(
         ("name", schedule.name),
         ("state", _state_text(schedule)),
         ("when", f"{text.kind} {when_text(schedule)}".removesuffix(" -")),
-        ("zone", text.timezone),
+        ("zone", text.timezone if zone.key == text.timezone else f"{text.timezone}, {UNKNOWN_ZONE}"),
         ("runs", what_text(text.template)),
         ("cwd", str(text.template.get("cwd", ""))),
         ("type", text.type or ""),
@@ -181,8 +190,12 @@ def schedule_fields(
 
 def _state_text(schedule: Schedule) -> str:
     found = state_of(schedule)
-    if found == "off" and schedule.disabled_until is not None:
-        zone = ZoneInfo(schedule.text.timezone)
+    if schedule.broken is not None:
+        found = (
+            f"{found}: {schedule.broken}" if schedule.enabled else f"{found}, and broken: {schedule.broken}"
+        )
+    if not schedule.enabled and schedule.disabled_until is not None:
+        zone = zone_or_utc(schedule.text.timezone)
         found += f" until {local_text(to_datetime(schedule.disabled_until), zone)}"
     return f"{found}: {schedule.disabled_reason}" if schedule.disabled_reason else found
 
@@ -207,7 +220,7 @@ def _fire_row(fire: Fire, zone: ZoneInfo) -> tuple[str, ...]:
     late = fire.late_ms is not None and fire.late_ms >= _LATE_MS and fire.trigger is not Trigger.MANUAL
     return (
         text,
-        fire.outcome,
+        fire.outcome.value,
         fire.trigger.value,
         format_duration((fire.late_ms or 0) / 1000) if late else "-",
         "-" if fire.job_id is None else str(fire.job_id),
@@ -224,15 +237,16 @@ def _reason_text(fire: Fire) -> str:
     return f"{reason} ({least}{fire.count} slots)"
 
 
-REASONS = {
-    "overlap": "its last job had not ended",
-    "replaced": "a later slot took its place",
-    "disabled": "the schedule was disabled",
-    "changed": "the schedule was changed",
-    "policy": "no supervisor ran, and it says missed: skip",
-    "grace": "no supervisor ran for longer than its grace",
-    "superseded": "no supervisor ran; a later missed slot ran in its place",
-    "cap": "no supervisor ran; too many slots to catch up",
+REASONS: dict[str, str] = {
+    Reason.OVERLAP: "its last job had not ended",
+    Reason.REPLACED: "a later slot took its place",
+    Reason.DISABLED: "the schedule was disabled",
+    Reason.CHANGED: "the schedule was changed",
+    Reason.BROKEN: "the schedule was broken",
+    Reason.POLICY: "no supervisor ran, and it says missed: skip",
+    Reason.GRACE: "nothing could run it within its grace",
+    Reason.SUPERSEDED: "no supervisor ran; a later missed slot ran in its place",
+    Reason.CAP: "no supervisor ran; too many slots to catch up",
 }
 
 

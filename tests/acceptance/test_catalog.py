@@ -1,4 +1,4 @@
-"""The catalog through spawned processes."""
+"""The catalog as a user has it. Calls that run nothing are made in this process: a spawned one costs 0.2 s."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.model.states import JobId, JobStatus
+from tests.support.calls import Calls
 from tests.support.cli import Completed, run_cli
 from tests.support.supervisors import Site
 from tests.support.terminals import on_terminal
@@ -26,6 +27,12 @@ jobs:
       mode: {choices: [full, fast], default: fast}
     timeout: 5m
 """
+
+
+@pytest.fixture
+def call(site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Calls:
+    monkeypatch.setenv("MINE", "caller")
+    return Calls(site.home.path, capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -61,28 +68,30 @@ def cli(site: Site, *args: str, **options: str) -> Completed:
         (("report", "name=x", "--shell", "ls"), 2, "a word before the command"),
     ],
 )
-def test_a_wrong_submit_stores_nothing(named: Site, words: tuple[str, ...], code: int, message: str) -> None:
-    ended = cli(named, "submit", *words)
+def test_a_wrong_submit_stores_nothing(
+    named: Site, call: Calls, words: tuple[str, ...], code: int, message: str
+) -> None:
+    ended = call("submit", *words)
     assert (ended.code, ended.out) == (code, "")
     assert message in ended.err
     assert len(ended.err.splitlines()) == 1
     assert named.store.jobs.counts()["queued"] == 0
 
 
-def test_run_refuses_with_125_and_submit_needs_no_reload(named: Site) -> None:
-    assert cli(named, "run", "reprot").code == 125
-    assert cli(named, "run", "report").code == 125
+def test_run_refuses_with_125_and_submit_needs_no_reload(named: Site, call: Calls) -> None:
+    assert call("run", "reprot").code == 125
+    assert call("run", "report").code == 125
     done = cli(named, "run", "report", "name='; touch pwned; '", "days=3", "--json")
     assert done.code == 0
     assert done.document["stdout"].startswith("3 '; touch pwned; ' ")
     assert (done.document["definition"], done.document["timeout_seconds"]) == ("report", 300.0)
     assert not Path(named.home.path, "pwned").exists()
-    over = cli(named, "submit", "report", "name=x", "--timeout", "9", "-t", "mine", "--json")
+    over = call("submit", "report", "name=x", "--timeout", "9", "-t", "mine", "--json")
     assert (over.document["timeout_seconds"], over.document["tags"]) == (9.0, ["mine"])
 
 
-def test_nothing_of_the_caller_is_stored_and_the_supervisor_gives_its_own(named: Site) -> None:
-    submitted = cli(named, "submit", "report", "name=x", "-q")
+def test_nothing_of_the_caller_is_stored_and_the_supervisor_gives_its_own(named: Site, call: Calls) -> None:
+    submitted = call("submit", "report", "name=x", "-q")
     job_id = JobId(int(submitted.out))
     assert named.store.jobs.environment_of(job_id) == {}
     process = named.up("--until-idle")
@@ -91,11 +100,11 @@ def test_nothing_of_the_caller_is_stored_and_the_supervisor_gives_its_own(named:
     assert named.output(job_id) == "7 x "
 
 
-def test_reload_tells_what_changed_and_a_broken_file_changes_nothing(named: Site) -> None:
-    assert cli(named, "reload").out == "job report: added\n"
-    assert cli(named, "reload").out == "nothing to change\n"
+def test_reload_tells_what_changed_and_a_broken_file_changes_nothing(named: Site, call: Calls) -> None:
+    assert call("reload").out == "job report: added\n"
+    assert call("reload").out == "nothing to change\n"
     write(named, "jobs: {report: {comand: x}, more: {command: y}}")
-    broken = cli(named, "reload")
+    broken = call("reload")
     assert broken.code == 2
     assert "did you mean command?" in broken.err
     found = named.store.definitions.get("report")
@@ -103,8 +112,8 @@ def test_reload_tells_what_changed_and_a_broken_file_changes_nothing(named: Site
     assert (found.gone_at, found.revision) == (None, 1)
     assert named.store.definitions.get("more") is None
     write(named, "jobs: {more: {command: y}}")
-    assert cli(named, "reload").out == "job report: gone from the file; disabled\njob more: added\n"
-    assert cli(named, "submit", "report", "name=x").code == 3
+    assert call("reload").out == "job report: gone from the file; disabled\njob more: added\n"
+    assert call("submit", "report", "name=x").code == 3
 
 
 def test_up_prints_what_the_file_changed(named: Site) -> None:
@@ -121,9 +130,9 @@ def test_up_refuses_a_file_that_names_a_queue_that_is_not_there(site: Site) -> N
     assert site.store.lives.unended() == []
 
 
-def test_the_catalog_in_a_pipe_and_as_json(named: Site) -> None:
+def test_the_catalog_in_a_pipe_and_as_json(named: Site, call: Calls) -> None:
     assert cli(named, "run", "report", "name=x").code == 0
-    listed = cli(named, "catalog")
+    listed = call("catalog")
     assert listed.out.splitlines()[0].split() == [
         "NAME",
         "CATEGORY",
@@ -135,8 +144,8 @@ def test_the_catalog_in_a_pipe_and_as_json(named: Site) -> None:
     ]
     assert listed.out.splitlines()[1].startswith("report           reports   idle   completed")
     assert "jobctl reload" in listed.err
-    cli(named, "reload")
-    document = cli(named, "catalog", "list", "--json").document["definitions"]
+    call("reload")
+    document = call("catalog", "list", "--json").document["definitions"]
     assert [one["name"] for one in document] == [
         "report", "system.optimize", "system.prune", "system.check", "system.backup",
     ]  # fmt: skip
@@ -144,11 +153,11 @@ def test_the_catalog_in_a_pipe_and_as_json(named: Site) -> None:
         "idle", True, "completed",
     )  # fmt: skip
     assert document[0]["usual_seconds"] > 0
-    shown = cli(named, "catalog", "show", "report")
+    shown = call("catalog", "show", "report")
     assert "a whole number, at least 1  default 7" in shown.out
-    assert cli(named, "catalog", "show", "report", "--json").document["recent"][0]["status"] == "completed"
-    assert cli(named, "catalog", "show", "reprot").code == 3
-    assert cli(named, "history", "report").code == 0
+    assert call("catalog", "show", "report", "--json").document["recent"][0]["status"] == "completed"
+    assert call("catalog", "show", "reprot").code == 3
+    assert call("history", "report").code == 0
 
 
 def test_cards_on_a_terminal(named: Site) -> None:
@@ -162,20 +171,20 @@ def test_cards_on_a_terminal(named: Site) -> None:
     assert "╭" in text
 
 
-def test_validate_and_schema(named: Site) -> None:
-    assert cli(named, "catalog", "validate").out.endswith("jobctl.yaml: 1 jobs; no problems\n")
+def test_validate_and_schema(named: Site, call: Calls) -> None:
+    assert call("catalog", "validate").out.endswith("jobctl.yaml: 1 jobs; no problems\n")
     other = named.root / "other.yaml"
     other.write_text("jobs:\n  a: {run: x, timeout: 5x}\n")
     other.chmod(0o666)
-    ended = cli(named, "catalog", "validate", str(other), "--json")
+    ended = call("catalog", "validate", str(other), "--json")
     assert ended.code == 2
     assert [one["column"] for one in ended.document["error"]["problems"]] == [7, 24]
-    assert cli(named, "catalog", "validate", str(named.root / "none.yaml")).code == 2
-    assert cli(named, "catalog", "validate", str(named.root)).code == 2
-    schema = json.loads(cli(named, "catalog", "schema").out)
+    assert call("catalog", "validate", str(named.root / "none.yaml")).code == 2
+    assert call("catalog", "validate", str(named.root)).code == 2
+    schema = json.loads(call("catalog", "schema").out)
     assert "schedule" in schema["properties"]["jobs"]["additionalProperties"]["properties"]
     os.unlink(Path(named.home.path, "jobctl.yaml"))
-    assert cli(named, "catalog", "validate").code == 3
+    assert call("catalog", "validate").code == 3
 
 
 @pytest.mark.parametrize("name", ["check", "optimize", "prune", "backup"])
@@ -192,15 +201,13 @@ def test_a_built_in_job_reports_its_result(site: Site, name: str) -> None:
         assert Path(site.home.path) in copy.parents
 
 
-def test_names_and_parameters_complete(named: Site) -> None:
+def test_names_and_parameters_complete(named: Site, call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_JOBCTL_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+
     def offered(*words: str) -> set[str]:
-        asked = {
-            "_JOBCTL_COMPLETE": "complete_fish",
-            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-            "_TYPER_COMPLETE_ARGS": f"jobctl {' '.join(words)}",
-        }
-        rows = run_cli(home=named.home.path, env=asked).out.splitlines()
-        return {row.split("\t")[0] for row in rows}
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", f"jobctl {' '.join(words)}")
+        return {row.split("\t")[0] for row in call.completed().out.splitlines()}
 
     assert offered("submit", "rep") == {"report"}
     assert offered("run", "system.") == {

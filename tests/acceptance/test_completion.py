@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.completion_scripts import FILES, SCRIPTS
+from tests.support.calls import Calls
 from tests.support.cli import cli_environment, run_cli
 from tests.support.histories import History
 from tests.support.shells import typed_into_bash, typed_into_zsh
@@ -31,19 +32,30 @@ def history(tmp_path: Path) -> History:
     return made
 
 
-def _offered(line: str, home: str, shell: str = "bash") -> list[str]:
-    if shell == "bash":
-        asked = {
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(line.split(" ")) - 1),
-            "_JOBCTL_COMPLETE": "complete_bash",
-        }
-    else:
-        asked = {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-        asked["_JOBCTL_COMPLETE"] = "complete_fish"
-    ended = run_cli(home=home, env=asked)
-    assert ended.err == ""
-    return ended.out.splitlines()
+class Completions:
+    """What shells are offered. Asked in this process; that a spawned ``jobctl`` answers, typing into a shell shows."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, line: str, home: str, shell: str = "bash") -> list[str]:
+        """The rows that a shell is given to complete ``line``."""
+        if shell == "bash":
+            asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        else:
+            asked = {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        asked["_JOBCTL_COMPLETE"] = f"complete_{shell}"
+        for name, value in asked.items():
+            self._monkeypatch.setenv(name, value)
+        ended = Calls(home, self._capsys, self._monkeypatch).completed()
+        assert ended.err == ""
+        return ended.out.splitlines()
+
+
+@pytest.fixture
+def offered(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Completions:
+    return Completions(capsys, monkeypatch)
 
 
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))
@@ -74,31 +86,35 @@ def test_the_script_for_packagers_is_the_one_that_is_shown(shell: str, tmp_path:
     ],
 )
 def test_verbs_options_and_selectors_complete(
-    history: History, line: str, some: list[str], not_: list[str]
+    history: History, offered: Completions, line: str, some: list[str], not_: list[str]
 ) -> None:
-    offered = _offered(line, history.home.path)
-    assert set(some) <= set(offered)
-    assert not set(not_) & set(offered)
+    found = offered(line, history.home.path)
+    assert set(some) <= set(found)
+    assert not set(not_) & set(found)
 
 
-def test_the_newest_ids_come_first_with_name_and_status_as_their_help(history: History) -> None:
-    offered = _offered("jobctl show ", history.home.path, "fish")
-    assert offered[:3] == ["5\todd(/b) name queued", "4\twaiting queued", "3\theld created"]
+def test_the_newest_ids_come_first_with_name_and_status_as_their_help(
+    history: History, offered: Completions
+) -> None:
+    found = offered("jobctl show ", history.home.path, "fish")
+    assert found[:3] == ["5\todd(/b) name queued", "4\twaiting queued", "3\theld created"]
 
 
-def test_the_home_on_the_command_line_is_the_one_asked(history: History, tmp_path: Path) -> None:
+def test_the_home_on_the_command_line_is_the_one_asked(
+    history: History, offered: Completions, tmp_path: Path
+) -> None:
     other = str(tmp_path / "other")
-    assert "4" in _offered(f"jobctl show --home {history.home.path} ", other)
-    assert "4" in _offered(f"jobctl --home {history.home.path} show ", other)
-    assert "4" not in _offered("jobctl show ", other)
+    assert "4" in offered(f"jobctl show --home {history.home.path} ", other)
+    assert "4" in offered(f"jobctl --home {history.home.path} show ", other)
+    assert "4" not in offered("jobctl show ", other)
     assert not os.path.exists(other)
 
 
-def test_a_damaged_store_offers_words_and_no_traceback(tmp_path: Path) -> None:
+def test_a_damaged_store_offers_words_and_no_traceback(offered: Completions, tmp_path: Path) -> None:
     (tmp_path / "jobctl.db").write_bytes(b"no database at all" * 100)
-    offered = _offered("jobctl show ", str(tmp_path))
-    assert offered[:2] == ["last", "all"]
-    assert "list" in _offered("jobctl ", str(tmp_path))
+    found = offered("jobctl show ", str(tmp_path))
+    assert found[:2] == ["last", "all"]
+    assert "list" in offered("jobctl ", str(tmp_path))
 
 
 @pytest.fixture

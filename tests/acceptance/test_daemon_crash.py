@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.actions.supervisors import wake
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonState, Source
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonSource, DaemonState
 from tests.support.daemons import FOREVER
 from tests.support.supervisors import Site, end_processes
 
@@ -21,7 +21,7 @@ class DaemonSite(Site):
         """It is declared and wanted up."""
         definition = DaemonDefinition("web", command=("/bin/sh", "-c", text), cwd=str(self.root))
         with self.store.write():
-            self.store.daemons.add(definition, Source.CLI, self.clock.now_ms())
+            self.store.daemons.add(definition, DaemonSource.CLI, self.clock.now_ms())
             self.store.daemons.ask_start("web", self.clock.now_ms())
         wake(self.home)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from jobctl.actions.daemon_logs import DaemonLogRequest, read_daemon_log
 from jobctl.actions.supervisors import wake
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonState, Source
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonSource, DaemonState
 from jobctl.model.events import EventKind
 from tests.support.supervisors import PATIENCE, Site
 from tests.support.waiting import wait_until
@@ -96,7 +96,7 @@ class Chaos:
                     backoff_seconds=0.05, max_delay_seconds=0.3, max_restarts=0, start_seconds=0.05,
                     stop_timeout_seconds=0.3, max_log_bytes=50_000, keep_logs=100_000,
                 )  # fmt: skip
-                self.site.store.daemons.add(definition, Source.CLI, self.site.clock.now_ms())
+                self.site.store.daemons.add(definition, DaemonSource.CLI, self.site.clock.now_ms())
                 self.site.store.daemons.ask_start(name, self.site.clock.now_ms())
 
     def run(self, kills: int) -> Findings:

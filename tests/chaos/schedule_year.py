@@ -100,6 +100,7 @@ def _pass_time(store: Store, scheduler: Scheduler, clock: ManualClock, end: int,
     while True:
         scheduler.watch_clocks()
         if scheduler.wants_turn():
+            scheduler.consider()
             with store.write():
                 scheduler.fire(clock.now_ms())
             scheduler.committed()

@@ -18,7 +18,7 @@ from jobctl.cli.app import EXIT_READER_GONE
 from jobctl.clock import SystemClock
 from jobctl.model.configurations import parse_configuration
 from jobctl.model.daemon_fields import DAEMON_FIELDS, KEYS, LIST_FIELDS
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonId, Source
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonId, DaemonSource
 from jobctl.model.fields import Table
 from jobctl.model.homes import Home
 from jobctl.model.workflow_fields import STEP, WORKFLOW
@@ -140,7 +140,7 @@ def _anchor(heading: str) -> str:
 
 
 def test_the_keys_of_a_daemon_are_listed() -> None:
-    daemon = Daemon(DaemonId(1), DaemonDefinition("web"), Source.CLI, 0, 0, 1)
+    daemon = Daemon(DaemonId(1), DaemonDefinition("web"), DaemonSource.CLI, 0, 0, 1)
     assert readme.marked("keys")["daemon"].split() == list(daemon_json(daemon, 0))
     rows = {row[0].strip("`"): row[1].strip("`") for row in readme.table("key of a daemon", "default")}
     assert list(rows) == list(KEYS)

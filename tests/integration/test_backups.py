@@ -39,12 +39,24 @@ def silent(*_: object) -> None:
     """Nobody wants to know."""
 
 
-@pytest.fixture
-def full(stage: Stage) -> Stage:
-    """A stage whose store has some hundred pages."""
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed home whose store has some hundred pages; tests work on copies of it."""
+    stage = Stage(tmp_path_factory.mktemp("filled"))
     for number in range(300):
         stage.submit("true", "x" * 2000 + str(number), hold=True)
-    return stage
+    stage.close()
+    return Path(stage.home.path)
+
+
+@pytest.fixture
+def full(filled: Path, tmp_path: Path) -> Iterator[Stage]:
+    """A stage whose store has some hundred pages."""
+    shutil.copytree(filled, tmp_path / filled.name)
+    (tmp_path / filled.name).chmod(0o700)
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()
 
 
 @pytest.fixture

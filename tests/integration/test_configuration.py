@@ -12,7 +12,7 @@ from jobctl.actions.queues import resume_queue
 from jobctl.configuration import LARGEST_FILE, configuration_path, read_configuration
 from jobctl.errors import BadFileError, BadInputError, JobctlError, UnusableError
 from jobctl.model.configurations import parse_configuration
-from jobctl.model.daemons import Source
+from jobctl.model.daemons import DaemonSource
 from jobctl.model.homes import Home
 from jobctl.model.queues import Queue, Rate
 from jobctl.model.states import JobStatus
@@ -211,7 +211,7 @@ def named(stage: Stage) -> tuple[bool, bool, bool, bool]:
     jobs = {one.definition.name: one.gone_at is None for one in stage.store.definitions.list()}
     schedules = {one.name: one.enabled for one in stage.store.schedules.list()}
     (daemon,) = stage.store.daemons.all()
-    return jobs["a"], schedules["a"], schedules["s"], daemon.source is Source.FILE
+    return jobs["a"], schedules["a"], schedules["s"], daemon.source is DaemonSource.FILE
 
 
 def test_a_file_that_is_gone_changes_nothing_and_an_empty_one_retires_all(stage: Stage) -> None:
@@ -224,7 +224,8 @@ def test_a_file_that_is_gone_changes_nothing_and_an_empty_one_retires_all(stage:
     supervisor.turn()
     supervisor.turn()
     (_, (kind, data)) = reloads(stage)
-    assert kind == "supervisor.reload_refused" and isinstance(data, dict)
+    assert kind == "supervisor.reload_refused"
+    assert isinstance(data, dict)
     assert "no configuration at" in data["error"]
     assert named(stage) == (True, True, True, True)
     assert supervisor.pause_seconds() <= 0.7
@@ -234,7 +235,7 @@ def test_a_file_that_is_gone_changes_nothing_and_an_empty_one_retires_all(stage:
     assert named(stage) == (False, False, False, False)
 
 
-@pytest.mark.parametrize("place", ["read_configuration", "apply_configuration"])
+@pytest.mark.parametrize("place", ["required_configuration", "apply_configuration"])
 def test_a_bug_in_a_reload_refuses_it_and_the_supervisor_goes_on(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -248,9 +249,10 @@ def test_a_bug_in_a_reload_refuses_it_and_the_supervisor_goes_on(
     supervisor.turn()
     supervisor.turn()
     ((kind, data),) = reloads(stage)
-    assert kind == "supervisor.reload_refused" and isinstance(data, dict)
+    assert kind == "supervisor.reload_refused"
+    assert isinstance(data, dict)
     assert data["error"] == "a bug in jobctl: ZeroDivisionError: by hand"
-    assert "in fail" in data["traceback"][-1]
+    assert str(data["traceback"][-1]).endswith("in fail")
     assert stage.store.definitions.list() == []
 
 

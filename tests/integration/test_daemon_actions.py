@@ -16,7 +16,15 @@ from jobctl.actions.daemon_waits import DaemonWait, hindrance, is_in, is_restart
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.configurations import parse_configuration
 from jobctl.model.daemon_fields import parse_value
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonId, DaemonState, Generation, Source, Wanted
+from jobctl.model.daemons import (
+    Daemon,
+    DaemonDefinition,
+    DaemonId,
+    DaemonSource,
+    DaemonState,
+    Generation,
+    Wanted,
+)
 from jobctl.model.events import Entity
 from jobctl.model.filters import JobFilter
 from jobctl.settings import Settings
@@ -220,12 +228,12 @@ def test_one_that_the_file_no_longer_names_is_stopped_once_and_kept(store: Store
         "daemon tool: gone from the file; stopped", "daemon web: gone from the file; stopped",
     ]  # fmt: skip
     assert wanted(store) == {"db": "up", "mine": "up", "tool": "down", "web": "down"}
-    assert actions.required_daemon(store, "web").source is Source.GONE
+    assert actions.required_daemon(store, "web").source is DaemonSource.GONE
     actions.start_daemons(store, ["web"], CLOCK)
     assert apply(store, "queues: {}") == ["daemon db: gone from the file; stopped"]
     assert wanted(store)["web"] == "up"
     assert "daemon web: back in the file" in apply(store, FILE)
-    assert actions.required_daemon(store, "web").source is Source.FILE
+    assert actions.required_daemon(store, "web").source is DaemonSource.FILE
 
 
 @pytest.mark.parametrize(
@@ -250,7 +258,7 @@ def test_the_file_takes_over_one_that_was_declared_by_hand(store: Store) -> None
     add(store, "web")
     apply(store, "daemons: {web: {command: y}}")
     web = actions.required_daemon(store, "web")
-    assert (web.source, web.definition.shell, web.wanted) == (Source.FILE, "y", Wanted.DOWN)
+    assert (web.source, web.definition.shell, web.wanted) == (DaemonSource.FILE, "y", Wanted.DOWN)
 
 
 # --- waiting ---
@@ -260,7 +268,7 @@ UP: dict[str, Any] = {"wanted": Wanted.UP}
 
 def daemon(name: str = "web", needs: tuple[str, ...] = (), **facts: Any) -> Daemon:
     definition = DaemonDefinition(name, ("x",), depends_on=needs)
-    return Daemon(DaemonId(1), definition, Source.CLI, 0, 0, 1, **facts)
+    return Daemon(DaemonId(1), definition, DaemonSource.CLI, 0, 0, 1, **facts)
 
 
 @pytest.mark.parametrize(

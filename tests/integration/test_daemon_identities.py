@@ -34,6 +34,20 @@ def test_a_generation_is_found_by_its_tag_or_by_its_marker(tmp_path: Path) -> No
     stage.close()
 
 
+def test_ids_beyond_the_tag_go_by_their_markers_and_nobody_shares_one(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    identities = Identities(stage.store)
+    for daemon, generation in ((32769, 1), (1, (1 << 24) + 1)):
+        tree = identities.daemon_tree(daemon, generation)
+        assert tree.tag == 0
+        assert identities.living_generations(table_of(0, tree.marker)) == {(daemon, generation)}
+        # A supervisor that runs in a job has that job's tag, and so has what it starts without one.
+        nested = table_of(resource_tag := identities.daemon_tag(7, 7), tree.marker)
+        nested.own_tag = resource_tag
+        assert (daemon, generation) in identities.living_generations(nested)
+    stage.close()
+
+
 def test_a_job_is_no_daemon(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     supervisor = stage.supervise()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from jobctl.executors.attempts import AttemptDirectory
 from jobctl.executors.kills import KillState, TreeKill
-from jobctl.executors.processes import ProcessTable
-from jobctl.executors.trees import members
-from jobctl.model.daemons import Autostart, DaemonState, Wanted
+from jobctl.executors.processes import ProcessTable, start_ticks
+from jobctl.executors.trees import Tree, members
+from jobctl.model.daemons import Autostart, DaemonState, Generation, Wanted, parse_ready
 from jobctl.model.lives import StopMode
+from jobctl.supervisor.daemon_processes import DaemonProcess
 from tests.support.daemons import FOREVER, DaemonStage
 from tests.support.supervisors import PATIENCE, submission
 from tests.support.waiting import wait_until
@@ -259,6 +263,92 @@ def test_a_starting_supervisor_wants_what_autostart_says(
 def test_a_start_asked_for_meanwhile_overrules_never(stage: DaemonStage) -> None:
     stage.declare("web", autostart=Autostart.NEVER)
     stage.running(stage.supervise(), "web")
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "asked", "expected"),
+    [
+        (Autostart.ALWAYS, "stop", "stop", Wanted.DOWN),
+        (Autostart.NEVER, "start", "restart", Wanted.UP),
+        (Autostart.NEVER, "start", "start", Wanted.UP),
+    ],
+)
+def test_what_is_asked_while_a_supervisor_recovers_overrules_autostart(
+    stage: DaemonStage, rule: Autostart, before: str, asked: str, expected: Wanted
+) -> None:
+    stage.declare("web", autostart=rule, start=False)
+    if before == "start":
+        supervisor = stage.supervise()
+        stage.ask("start", "web")
+        stage.running(supervisor, "web")
+        supervisor.stop(StopMode.NOW)
+        stage.turn_until(supervisor, lambda: supervisor.finished, tick=0.05)
+        supervisor.lifeline.end("now")
+        stage.forget(supervisor)
+    supervisor = stage.supervise()
+    assert supervisor.daemons is not None
+    supervisor.daemons.recover()
+    stage.ask(asked, "web")
+    supervisor.turn()
+    assert stage.daemon("web").wanted is expected
+
+
+def test_what_lies_where_generations_should_stops_no_supervisor(stage: DaemonStage) -> None:
+    for name in ("web", "api", "far"):
+        stage.declare(name)
+    os.mkdir(stage.home.daemons)
+    Path(stage.home.daemon("web")).write_text("in the way")
+    for name in ("²", "007", "0"):
+        os.makedirs(stage.home.daemon("api") + "/" + name)
+    os.makedirs(stage.home.daemon("far") + "/" + "9" * 22)
+    supervisor = stage.supervise()
+    for name in ("api", "far"):
+        stage.running(supervisor, name)
+    assert stage.state("web") is BACKOFF
+    assert "log_failed" in stage.daemon_kinds("web")
+
+
+def test_a_main_process_that_nobody_reaps_has_ended(stage: DaemonStage) -> None:
+    child = subprocess.Popen(["/bin/sh", "-c", "exit 3"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie, as under an init that does not reap
+    try:
+        process = DaemonProcess(
+            Generation(1),
+            AttemptDirectory(str(stage.path("none"))),
+            Tree(None, None, None, 0, b""),
+            None,
+            0,
+            0.0,
+        )
+        process.adopt_main(child.pid, start_ticks(child.pid) or 0, vouched=True)
+        assert process.note_leader(1.0, 1000)
+    finally:
+        child.wait()
+
+
+def test_a_new_life_still_counts_the_failures_until_a_start_by_hand(stage: DaemonStage) -> None:
+    stage.declare("web", "exit 3", max_restarts=3)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: stage.daemon("web").consecutive_failures == 2, tick=0.2)
+    stage.turn_until_state(supervisor, "web", BACKOFF)
+    stage.kill(supervisor)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: stage.daemon("web").consecutive_failures > 2, tick=0.0)
+    assert stage.turn_until_state(supervisor, "web", BACKOFF, tick=0.0).consecutive_failures == 3
+    stage.ask("start", "web")
+    stage.turn_until_state(supervisor, "web", STARTING, tick=0.0)
+    assert stage.turn_until_state(supervisor, "web", BACKOFF, tick=0.0).consecutive_failures == 1
+
+
+def test_a_log_that_is_no_directory_stops_no_supervisor(stage: DaemonStage) -> None:
+    stage.declare("web", ready=parse_ready("log:never"), start_timeout_seconds=1e6)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: stage.daemon("web").pid is not None)
+    stage.kill(supervisor)
+    shutil.rmtree(stage.home.daemon("web") + "/log", ignore_errors=True)
+    Path(stage.home.daemon("web"), "log").write_text("in the way")
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: "adopted" in stage.daemon_kinds("web"))
 
 
 def test_a_private_life_touches_no_daemon(stage: DaemonStage) -> None:

@@ -12,13 +12,13 @@ from jobctl.model.daemons import (
     Autostart,
     DaemonDefinition,
     DaemonExit,
+    DaemonSource,
     DaemonState,
     Generation,
     Health,
     Readiness,
     ReadyKind,
     Restart,
-    Source,
     Wanted,
 )
 from jobctl.store.daemons import KEPT_EXITS, definition_of, definition_text
@@ -104,5 +104,5 @@ def test_the_newest_ends_are_kept(stage: DaemonStage) -> None:
 def test_sources_are_told(stage: DaemonStage) -> None:
     stage.declare("web", start=False)
     with stage.store.write():
-        stage.store.daemons.edit(stage.daemon("web").definition, Source.FILE, 1)
-    assert stage.daemon("web").source is Source.FILE
+        stage.store.daemons.edit(stage.daemon("web").definition, DaemonSource.FILE, 1)
+    assert stage.daemon("web").source is DaemonSource.FILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from jobctl.model.daemons import DaemonState, Health, parse_ready
+from jobctl.executors.descriptors import _LIMIT, raise_descriptor_limit
+from jobctl.model.daemons import DaemonState, Health, Restart, parse_ready
 from jobctl.supervisor.supervisor import Supervisor
 from tests.support.daemons import FOREVER, DaemonStage
+from tests.support.supervisors import PATIENCE
+from tests.support.waiting import wait_until
 
 BACKOFF, RUNNING, STARTING = DaemonState.BACKOFF, DaemonState.RUNNING, DaemonState.STARTING
 
@@ -169,6 +173,110 @@ def test_memory_and_processor_are_sampled(stage: DaemonStage) -> None:
     supervisor = stage.supervise()
     stage.turn_until(supervisor, lambda: stage.daemon("web").cpu_percent is not None, tick=0.5)
     assert (stage.daemon("web").memory_bytes or 0) > 100_000
+
+
+def hears(stage: DaemonStage, supervisor: Supervisor) -> None:
+    """What the daemon sent waits to be heeded."""
+    assert supervisor.daemons is not None
+    receiver = supervisor.daemons._means.receiver
+    wait_until(lambda: receiver._channels["web"].dirty, seconds=PATIENCE)
+
+
+def test_a_health_command_that_was_edited_holds_at_once(stage: DaemonStage) -> None:
+    stage.declare("web", FOREVER, health="echo x >> old; false", health_every_seconds=2.0)
+    supervisor = stage.supervise()
+    stage.running(supervisor, "web")
+    stage.turn_until(supervisor, stage.path("old").exists, tick=0.2)
+    stage.edit("web", health="echo x >> new", health_every_seconds=5.0)
+    supervisor.turn()
+    before = stage.path("old").read_text()
+    stage.turn_until(supervisor, lambda: stage.daemon("web").health is Health.HEALTHY, tick=0.2)
+    assert stage.path("old").read_text() == before
+    stage.edit("web", health=None)
+    stage.turn_until(supervisor, lambda: stage.daemon("web").health is None, tick=0.2)
+    assert stage.state("web") is RUNNING
+    assert stage.daemon("web").generation == 1
+
+
+def test_naming_the_process_that_everybody_knows_is_no_vouching(stage: DaemonStage) -> None:
+    text = f"{NOTIFY} MAINPID=$$; while [ ! -e go ]; do sleep 0.01; done; exit 0"
+    stage.declare("web", text, restart=Restart.ON_FAILURE)
+    supervisor = stage.supervise()
+    assert supervisor.daemons is not None
+    supervisor.turn()  # spawned, and not looked at yet
+    assert next(iter(supervisor.daemons._kept.values())).process is not None
+    hears(stage, supervisor)
+    supervisor.turn()
+    stage.path("go").touch()
+    daemon = stage.turn_until_state(supervisor, "web", DaemonState.EXITED, BACKOFF)
+    assert (daemon.state, daemon.reason, daemon.last_exit_code) == (DaemonState.EXITED, "exit", 0)
+
+
+@pytest.mark.parametrize("word", ["STOPPING", "RELOADING"])
+def test_who_reloads_or_stops_is_asked_for_no_beats_for_a_while(stage: DaemonStage, word: str) -> None:
+    text = f"{NOTIFY} {word}=1; touch sent; " + FOREVER
+    stage.declare("web", text, watchdog_seconds=10.0, start_seconds=0.0,
+                  start_timeout_seconds=60.0, stop_timeout_seconds=60.0)  # fmt: skip
+    supervisor = stage.supervise()
+    supervisor.turn()
+    wait_until(stage.path("sent").exists, seconds=PATIENCE)
+    hears(stage, supervisor)
+    stage.running(supervisor, "web")
+    for _ in range(50):
+        stage.clock.advance(1.0)
+        supervisor.turn()
+    assert (stage.state("web"), stage.exits("web")) == (RUNNING, [])
+    daemon = stage.turn_until_state(supervisor, "web", BACKOFF, tick=0.5)  # it has taken too long
+    assert daemon.reason == "watchdog"
+
+
+def test_a_ready_line_that_a_dead_life_read_counts(stage: DaemonStage) -> None:
+    text = "touch up; while [ ! -e go ]; do sleep 0.01; done; echo listening; touch said; "
+    supervisor = starting(stage, "log:^listening$", text + FOREVER, start_timeout_seconds=1e6)
+    assert supervisor.daemons is not None
+    (kept,) = supervisor.daemons._kept.values()
+    stage.path("go").touch()
+    wait_until(stage.path("said").exists, seconds=PATIENCE)
+    kept.output.pump.pump()  # it died between this and the record
+    stage.kill(supervisor)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: "adopted" in stage.daemon_kinds("web"))
+    stage.running(supervisor, "web")
+
+
+def test_the_next_life_knows_only_lines_of_this_generation(stage: DaemonStage) -> None:
+    text = "[ -e second ] || { echo listening; touch second; exit 3; }; touch up; " + FOREVER
+    stage.declare("web", text, ready=parse_ready("log:^listening$"), start_timeout_seconds=1e6)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, stage.path("up").exists, tick=0.1)
+    assert stage.state("web") is STARTING
+    stage.clock.advance(5)
+    stage.kill(supervisor)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: "adopted" in stage.daemon_kinds("web"), tick=0.1)
+    for _ in range(10):
+        stage.clock.advance(0.2)
+        supervisor.turn()
+    assert stage.state("web") is STARTING
+
+
+def test_children_have_the_descriptors_that_the_supervisor_was_given(stage: DaemonStage) -> None:
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, given[1]))
+    try:
+        raise_descriptor_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 300
+        stage.declare("web", "ulimit -Sn > told; ulimit -Hn >> told; " + FOREVER,
+                      health="ulimit -Sn > checked", health_every_seconds=1.0)  # fmt: skip
+        supervisor = stage.supervise()
+        stage.running(supervisor, "web")
+        stage.turn_until(supervisor, lambda: stage.daemon("web").health is Health.HEALTHY, tick=0.2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, given)
+        _LIMIT.given = None
+    hard = "unlimited" if given[1] == resource.RLIM_INFINITY else str(given[1])
+    assert stage.path("told").read_text().split() == ["300", hard]
+    assert stage.path("checked").read_text() == "300\n"
 
 
 def test_a_daemon_that_names_its_main_process_may_leave_its_leader(stage: DaemonStage) -> None:

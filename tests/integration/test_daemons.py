@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from jobctl.executors.base import AttemptOrder, StartRefused
+from jobctl.executors.processes import ProcessEntry, ProcessTable
+from jobctl.executors.trees import Tree, members
 from jobctl.model.daemons import DaemonState, Restart, Wanted
 from jobctl.model.lives import StopMode
 from tests.support.daemons import FOREVER, DaemonStage
-from tests.support.supervisors import RecordingExecutor
+from tests.support.supervisors import PATIENCE, RecordingExecutor
+from tests.support.waiting import wait_until
 
 BACKOFF, ERROR, EXITED, RUNNING, STOPPED, WAITING = (
     DaemonState.BACKOFF,
@@ -195,6 +199,45 @@ def test_children_that_a_crash_leaves_are_gone_before_the_restart(stage: DaemonS
     assert stage.exits("web")[0].exit_code == 3
 
 
+@pytest.mark.parametrize("missed", [1, 1000])
+def test_what_a_process_table_misses_is_gone_before_the_restart(
+    stage: DaemonStage, monkeypatch: pytest.MonkeyPatch, missed: int
+) -> None:
+    looks = []
+
+    def members_missed(table: ProcessTable, tree: Tree) -> list[ProcessEntry]:
+        looks.append(tree)
+        return [] if len(looks) <= missed else members(table, tree)
+
+    monkeypatch.setattr("jobctl.supervisor.daemon_processes.members", members_missed)
+    stray = f"setsid sh -c 'echo $$ >> strays; {FOREVER}' & while [ ! -s strays ]; do sleep 0.01; done; "
+    stage.declare("web", f"[ -e strays ] || {{ {stray} exit 3; }}; {FOREVER}")
+    supervisor = stage.supervise()
+    assert stage.turn_until_state(supervisor, "web", BACKOFF).last_exit_code == 3
+    assert len(looks) >= 2
+    stage.turn_until(supervisor, lambda: stage.daemon("web").generation == 2, tick=0.1)
+    stage.running(supervisor, "web")
+    assert int(stage.path("strays").read_text()) not in [entry.pid for entry in stage.processes()]
+
+
+def test_daemons_with_ids_beyond_the_tag_are_not_mixed_up(stage: DaemonStage) -> None:
+    stage.declare("one")
+    with stage.store.write():
+        stage.store.database.rows("UPDATE sqlite_sequence SET seq=32768 WHERE name='daemons'")
+    stage.declare("big")
+    supervisor = stage.supervise()
+    stage.running(supervisor, "one")
+    pid = stage.running(supervisor, "big").pid
+    stage.ask("stop", "one")
+    stage.turn_until_state(supervisor, "one", STOPPED)
+    assert stage.running(supervisor, "big").pid == pid
+    assert pid in [entry.pid for entry in stage.processes()]
+    stage.kill(supervisor)
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: "adopted" in stage.daemon_kinds("big"))
+    assert stage.running(supervisor, "big").pid == pid
+
+
 def test_a_kill_of_the_daemon_itself_is_seen_with_its_signal(stage: DaemonStage) -> None:
     stage.declare("web")
     supervisor = stage.supervise()
@@ -223,6 +266,105 @@ def test_who_needs_others_waits_for_them_and_stops_before_them(stage: DaemonStag
     assert [event.entity_id for event in stopped] == ["web", "db"]
     assert stage.daemon("web").wanted is Wanted.UP
     assert not stage.processes()
+
+
+def test_those_stopped_together_stop_before_those_they_need(stage: DaemonStage) -> None:
+    stage.declare("db")
+    stage.declare("api", "trap 'while [ -e gate ]; do sleep 0.01; done; exit' TERM; touch up; " + FOREVER,
+                  depends_on=("db",))  # fmt: skip
+    stage.path("gate").touch()
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, stage.path("up").exists, tick=0.05)
+    stage.running(supervisor, "api")
+    stage.ask("stop", "db", "api")
+    stage.turn_until_state(supervisor, "api", DaemonState.STOPPING)
+    for _ in range(5):
+        supervisor.turn()
+    assert stage.state("db") is RUNNING
+    stage.path("gate").unlink()
+    stage.turn_until_state(supervisor, "db", STOPPED)
+    assert stage.state("api") is STOPPED
+
+
+def test_one_that_is_needed_may_be_stopped_alone(stage: DaemonStage) -> None:
+    stage.declare("db")
+    stage.declare("api", depends_on=("db",))
+    supervisor = stage.supervise()
+    stage.running(supervisor, "api")
+    stage.ask("stop", "db")
+    stage.turn_until_state(supervisor, "db", STOPPED)
+    assert stage.state("api") is RUNNING
+
+
+@pytest.mark.parametrize("grace", [None, 2.0])
+def test_who_says_now_waits_no_longer_for_daemons(stage: DaemonStage, grace: float | None) -> None:
+    stage.declare("web", "trap '' TERM; touch up; " + FOREVER, stop_timeout_seconds=1e6)
+    supervisor = stage.supervise()
+    stage.running(supervisor, "web")
+    stage.turn_until(supervisor, stage.path("up").exists)
+    supervisor.stop_grace = grace
+    supervisor.stop(StopMode.DRAIN)
+    stage.turn_until_state(supervisor, "web", DaemonState.STOPPING)
+    supervisor.stop(StopMode.NOW)
+    supervisor.turn()
+    stage.clock.advance(grace or 0.0)
+    stage.turn_until(supervisor, lambda: supervisor.finished, tick=0.01)
+    assert stage.exits("web")[0].signal == "SIGKILL"
+
+
+def test_now_alone_leaves_each_its_time_until_the_third_signal(stage: DaemonStage) -> None:
+    stage.declare("web", "trap '' TERM; touch up; " + FOREVER, stop_timeout_seconds=1e6)
+    supervisor = stage.supervise()
+    stage.running(supervisor, "web")
+    stage.turn_until(supervisor, stage.path("up").exists)
+    keeper = supervisor.daemons
+    assert keeper is not None
+    keeper.keep(StopMode.NOW, jobs_run=False, signals=2)
+    stage.clock.advance(1000)
+    keeper.keep(StopMode.NOW, jobs_run=False, signals=2)
+    assert stage.processes()
+
+    def ended() -> bool:
+        keeper.keep(StopMode.NOW, jobs_run=False, signals=3)
+        return not stage.processes()
+
+    wait_until(ended, seconds=PATIENCE)
+    supervisor.stop(StopMode.NOW)
+
+
+def test_what_no_table_can_show_is_not_over(stage: DaemonStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.declare("web", "while [ -e gate ]; do sleep 0.01; done; exit 3")
+    stage.path("gate").touch()
+    supervisor = stage.supervise()
+    stage.running(supervisor, "web")
+    refused = []
+
+    def refuse() -> ProcessTable:
+        refused.append(True)
+        raise OSError(errno.EMFILE, "Too many open files", "/proc")
+
+    monkeypatch.setattr(ProcessTable, "read", refuse)
+    stage.path("gate").unlink()
+    stage.turn_until(supervisor, lambda: len(refused) > 3, tick=0.05)
+    assert stage.state("web") is RUNNING
+    monkeypatch.undo()
+    assert stage.turn_until_state(supervisor, "web", BACKOFF).last_exit_code == 3
+
+
+def test_the_machine_without_room_is_asked_ever_more_rarely(stage: DaemonStage) -> None:
+    def refuse(_: AttemptOrder) -> None:
+        raise StartRefused("no forks left")
+
+    stage.declare("web")
+    supervisor = stage.supervise(executor=RecordingExecutor(refuse))
+    gaps = []
+    for generation in range(1, 9):
+        daemon = stage.turn_until_state(supervisor, "web", BACKOFF, tick=0.0)
+        assert (daemon.generation, daemon.next_restart_at is None) == (generation, False)
+        gaps.append(((daemon.next_restart_at or 0) - stage.clock.now_ms()) / 1000)
+        stage.clock.advance(gaps[-1])
+        stage.turn_until(supervisor, lambda seen=generation: stage.daemon("web").generation > seen)  # type: ignore[misc]
+    assert gaps == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_a_wait_for_others_ends_with_a_stop(stage: DaemonStage) -> None:

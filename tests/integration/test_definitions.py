@@ -277,11 +277,18 @@ def test_the_built_in_ones_are_there_without_a_file(stage: Stage) -> None:
     assert names == ["system.optimize", "system.prune", "system.check", "system.backup"]
     assert named_definition(stage.home, None, "system.check").source is Source.BUILTIN
     request = definition_request(
-        named_definition(stage.home, None, "system.prune"), {"older_than": "1d; ls"}, stage.home
+        named_definition(stage.home, None, "system.prune"), {"older_than": "1d"}, stage.home
     )
     assert request.command is not None
-    assert request.command[-5:] == ("--older-than", "1d; ls", "--keep", "0", "-y")
+    assert request.command[-5:] == ("--older-than", "1d", "--keep", "0", "-y")
     assert shlex.join(request.command).startswith(shlex.quote(request.command[0]))
+    for name, given in (
+        ("prune", {"older_than": "abc"}),
+        ("prune", {"keep": 10**20}),
+        ("backup", {"keep": 10**9}),
+    ):
+        with pytest.raises(BadInputError, match=f"bad {next(iter(given))}"):
+            definition_request(named_definition(stage.home, None, f"system.{name}"), given, stage.home)
     with pytest.raises(BadInputError, match="bad to"):
         definition_request(named_definition(stage.home, None, "system.backup"), {"to": "--force"}, stage.home)
 

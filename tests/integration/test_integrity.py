@@ -13,16 +13,15 @@ import pytest
 from jobctl.actions.integrity import check_copy, check_store
 from jobctl.errors import NotFoundError, StoreForeignError, UnusableError
 from jobctl.model.batches import BatchSubmission, Item
-from jobctl.model.daemons import DaemonDefinition, DaemonExit, DaemonState, Generation
-from jobctl.model.daemons import Source as DaemonSource
+from jobctl.model.daemons import DaemonDefinition, DaemonExit, DaemonSource, DaemonState, Generation
 from jobctl.model.definitions import Definition
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.homes import Home
 from jobctl.model.integrity import Check, Checkup, Level
 from jobctl.model.parameters import Parameter
-from jobctl.model.schedule_records import Fire, ScheduleText, Trigger
-from jobctl.model.schedule_records import Source as ScheduleSource
+from jobctl.model.schedule_records import Fire, ScheduleSource, ScheduleText, Trigger
 from jobctl.model.schedule_rules import Every
+from jobctl.model.slots import Outcome
 from jobctl.model.specs import JobSpec, Submission
 from jobctl.model.states import JobId, JobKind
 from jobctl.store.database import Database
@@ -53,8 +52,8 @@ def declare(history: History) -> None:
     rule = Every(60_000, datetime(2026, 1, 1, tzinfo=UTC))
     text = ScheduleText("every", "1m", rule.document(), "Europe/Berlin", {"job": {"command": ["true"]}})
     first = store.schedules.add("first", text, ScheduleSource.COMMAND_LINE, now)
-    for number, outcome in enumerate(("fired", "pending", "skipped", "missed", "failed")):
-        job_id = JobId(1) if outcome == "fired" else None
+    for number, outcome in enumerate(Outcome):
+        job_id = JobId(1) if outcome is Outcome.FIRED else None
         store.schedules.decide(first, Fire(number, now, outcome, Trigger.SLOT, job_id=job_id))
     store.schedules.stand(first, Standing(now, now, waiting=True))
     of_definition = replace(text, template={"definition": "copy", "parameters": {"to": "x"}})

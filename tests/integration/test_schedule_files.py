@@ -55,7 +55,7 @@ def test_a_schedule_of_the_file_runs_its_definition_with_its_parameters(
     supervisor.turn()
     (job_id,) = table.jobs()
     job = stage.job(job_id)
-    assert (job.name, job.submitted_by, job.spec.shell) == ("greet", "schedule:s", "echo hello you")
+    assert (job.name, job.submitted_by, job.spec.shell) == ("greet", "schedule:s", "echo hello 'you'")
     assert job.spec.cwd == stage.home.path
 
 

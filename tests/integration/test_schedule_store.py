@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.model.schedule_records import Fire, ScheduleText, Source, Trigger
+from jobctl.errors import UnusableError
+from jobctl.model.schedule_records import Fire, ScheduleSource, ScheduleText, Trigger
+from jobctl.model.slots import Outcome
 from jobctl.model.states import JobId
 from jobctl.settings import Settings
 from jobctl.store import Store
@@ -36,7 +38,7 @@ def text(**changes: object) -> ScheduleText:
 def add(store: Store, name: str = "s") -> int:
     """A schedule that is due at noon."""
     with store.write():
-        schedule_id = store.schedules.add(name, text(), Source.COMMAND_LINE, NOON)
+        schedule_id = store.schedules.add(name, text(), ScheduleSource.COMMAND_LINE, NOON)
         store.schedules.stand(schedule_id, Standing(NOON, NOON))
     return schedule_id
 
@@ -44,7 +46,7 @@ def add(store: Store, name: str = "s") -> int:
 def slot(due_at: int | None, outcome: str = "fired", **changes: object) -> Fire:
     """A decision."""
     trigger = Trigger.MANUAL if due_at is None else Trigger.SLOT
-    return Fire(due_at, NOON, outcome, trigger, **changes)  # type: ignore[arg-type]
+    return Fire(due_at, NOON, Outcome(outcome), trigger, **changes)  # type: ignore[arg-type]
 
 
 def plan_of(store: Store, sql: str, *parameters: object) -> str:
@@ -136,19 +138,19 @@ def test_pruning_keeps_the_newest_and_what_waits(store: Store) -> None:
 
 def test_a_savepoint_takes_back_its_own_part_only(store: Store) -> None:
     with store.write():
-        store.schedules.add("kept", text(), Source.FILE, NOON)
+        store.schedules.add("kept", text(), ScheduleSource.FILE, NOON)
         with pytest.raises(ZeroDivisionError):
             _fail_inside(store)
         with store.database.savepoint():
-            store.schedules.add("also kept", text(), Source.FILE, NOON)
+            store.schedules.add("also kept", text(), ScheduleSource.FILE, NOON)
     assert store.schedules.names() == ["also kept", "kept"]
 
 
 def _fail_inside(store: Store) -> None:
     with store.database.savepoint():
-        store.schedules.add("inner", text(), Source.FILE, NOON)
+        store.schedules.add("inner", text(), ScheduleSource.FILE, NOON)
         with store.database.savepoint():
-            store.schedules.add("innermost", text(), Source.FILE, NOON)
+            store.schedules.add("innermost", text(), ScheduleSource.FILE, NOON)
         raise ZeroDivisionError
 
 
@@ -171,3 +173,37 @@ def test_the_retention_takes_old_decisions_and_what_is_too_many(
             one.step()
         assert (len(store.schedules.fires(first)), len(store.schedules.fires(second))) == left
     assert store.schedules.get("s").cursor_at == NOON  # type: ignore[union-attr]
+
+
+def test_slots_whose_rows_were_pruned_stay_decided(store: Store) -> None:
+    """A wrong clock leaves a gap of days: what lies in it was never decided, and may still fire."""
+    schedule_id, day = add(store), 86_400_000
+    with store.write():
+        for number in range(4):
+            store.schedules.decide(schedule_id, slot(NOON + number * 1000))
+            store.schedules.decide(schedule_id, slot(NOON + 30 * day + number * 1000))
+        missed = slot(NOON + 2 * day, "missed", reason="grace", count=9, last_due_at=NOON + 29 * day)
+        store.schedules.decide(schedule_id, missed)
+        assert store.schedules.trim(schedule_id, 1000, 3) == 3
+        assert store.schedules.trim(schedule_id, 1000, 100) == 6
+    assert store.schedules.fires(schedule_id) == []
+    decided = [NOON, NOON + 3000, NOON + 30 * day, NOON + 30 * day + 3000]
+    free = [NOON - 1000, NOON + 4000, NOON + 2 * day, NOON + 29 * day, NOON + 30 * day + 4000]
+    assert all(store.schedules.is_decided(schedule_id, due) for due in decided)
+    assert not any(store.schedules.is_decided(schedule_id, due) for due in free)
+    assert store.database.value("SELECT count(*) FROM schedule_trims") == 2
+    with store.write():
+        store.schedules.remove(schedule_id)
+    assert store.database.value("SELECT count(*) FROM schedule_trims") == 0
+
+
+def test_nothing_is_written_once_the_transaction_is_gone(store: Store) -> None:
+    def after_rollback() -> None:
+        with store.write():
+            store.database.rows("ROLLBACK")  # as SQLite does by itself when it cannot read or has no memory
+            with store.database.savepoint():
+                store.schedules.add("stray", text(), ScheduleSource.FILE, NOON)
+
+    with pytest.raises(UnusableError, match="rolled back"):
+        after_rollback()
+    assert store.schedules.get("stray") is None

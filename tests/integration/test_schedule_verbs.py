@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 
 from jobctl.cli.app import main
 from jobctl.cli.complete import complete_schedules
+from jobctl.clock import SystemClock
+from jobctl.model.homes import Home
+from jobctl.store import Store
+from jobctl.views.schedules import schedules_plain
 
 KEYS = [
     "name", "kind", "expression", "timezone", "type", "user", "created_at", "updated_at", "enabled", "missed",
@@ -111,6 +116,68 @@ def test_what_is_refused_stores_nothing(jobctl: Jobctl, args: tuple[str, ...], c
     assert refused.code == code
     assert said in refused.err
     assert jobctl("list", "--json").document == {"schedules": []}
+
+
+@pytest.mark.parametrize("option", ["every", "at", "daily", "weekly", "monthly"])
+def test_an_option_that_is_given_twice_is_refused(jobctl: Jobctl, option: str) -> None:
+    refused = jobctl("add", "s", f"--{option}", "2:30", f"--{option}", "3:30", "--", "true")
+    assert refused.code == 2
+    assert f"--{option} is given 2 times: '3:30'" in refused.err
+    assert jobctl("list", "--json").document == {"schedules": []}
+
+
+def test_a_jitter_beyond_the_next_slot_is_a_warning(jobctl: Jobctl) -> None:
+    said = jobctl("add", "slip", "--every", "5m", "--jitter", "1d", "--", "true")
+    assert (said.code, "warning: jitter 1d is longer than the 5m from one slot" in said.err) == (0, True)
+    assert "warning" not in jobctl("add", "fine", "--every", "5m", "--jitter", "1m", "--", "true").err
+
+
+def test_a_list_is_as_wide_as_its_terminal(jobctl: Jobctl) -> None:
+    jobctl("add", "n" * 60, "--cron", "1,2,3,4,5,6,7 1-5 * * *", "--tz", "Europe/Berlin", "--", "true")
+    jobctl("add", "short", "--manual", "--", "true")
+    with Store.open(Home(os.environ["JOBCTL_HOME"]), SystemClock()) as store:
+        found = store.schedules.list()
+    for width in (40, 80, 100, 200):
+        lines = schedules_plain(found, 0, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert len(lines) == 3
+    assert schedules_plain(found, 0, 80).splitlines()[0].split()[:4] == ["NAME", "STATE", "WHEN", "NEXT"]
+    assert schedules_plain(found, 0, 300) == schedules_plain(found, 0)
+
+
+def test_an_option_of_no_verb_may_be_a_parameter(jobctl: Jobctl) -> None:
+    said = jobctl("system.prune", "--older-than", "7d", group="submit")
+    assert (said.code, "older_than=VALUE" in said.err, "--after-any" in said.err) == (2, True, False)
+    assert "did you mean --timeout?" in jobctl("--timout", "7d", "--", "true", group="submit").err
+
+
+def test_a_file_is_validated_with_its_warnings(jobctl: Jobctl, tmp_path: Path) -> None:
+    file = tmp_path / "other.yaml"
+    file.write_text("schedules:\n  s: {cron: '* 9 * * *', command: x}\n")
+    said = jobctl("validate", str(file), group="catalog")
+    assert (said.code, f"warning: {file}:2:3: schedule s: fires 60 times" in said.err) == (0, True)
+    assert len(jobctl("validate", str(file), "--json", group="catalog").document["warnings"]) == 1
+    file.write_text("jobs:\n  s: {queue: gpu, command: x}\n  a:\n")
+    assert f"{file}:3:3: a has no command" in jobctl("validate", str(file), group="catalog").err
+    file.write_text("jobs:\n  s: {queue: gpu, command: x}\n")
+    refused = jobctl("validate", str(file), group="catalog")
+    assert (refused.code, f"{file}:2:14: jobs: s: no such queue" in refused.err) == (2, True)
+    file.write_text("daemons: {d: {command: x}}")
+    assert "1 daemons" in jobctl("validate", str(file), group="catalog").out
+
+
+def test_jobs_that_are_gone_from_the_file_are_listed_with_all(jobctl: Jobctl) -> None:
+    file = Path(os.environ["JOBCTL_HOME"], "jobctl.yaml")
+    file.write_text("jobs: {old: {command: x, icon: '\U0001f469\u200d\U0001f680'}}")
+    file.chmod(0o600)
+    reload = jobctl("reload", group="--no-color")
+    assert (reload.code, reload.out) == (0, "job old: added\n")
+    assert "\U0001f469\u200d\U0001f680 old" in jobctl("show", "old", group="catalog").out
+    file.write_text("")
+    assert jobctl("reload", group="--no-color").code == 0
+    assert "\nold " not in jobctl("list", group="catalog").out
+    assert "\nold " in jobctl("list", "--all", group="catalog").out
+    assert "\nold " in jobctl("--all", group="catalog").out
 
 
 def test_warnings_are_remarks(jobctl: Jobctl) -> None:

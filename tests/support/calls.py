@@ -22,3 +22,10 @@ class Calls:
         code = main(args)
         captured = self._capsys.readouterr()
         return Completed(code, captured.out, captured.err)
+
+    def completed(self) -> Completed:
+        """What a shell is told that asks for completions by its variables; Typer leaves the process then."""
+        with pytest.raises(SystemExit) as left:
+            main(())
+        captured = self._capsys.readouterr()
+        return Completed(int(left.value.code or 0), captured.out, captured.err)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonExit, DaemonState, Source
+from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonExit, DaemonSource, DaemonState
 from jobctl.model.events import Entity, Event
 from jobctl.supervisor.supervisor import Supervisor
 from tests.support.supervisors import Stage
@@ -23,7 +23,7 @@ class DaemonStage(Stage):
         """A daemon for the shell line is declared, and wanted up."""
         definition = DaemonDefinition(name, command=("/bin/sh", "-c", text), cwd=str(self.root))
         with self.store.write():
-            self.store.daemons.add(replace(definition, **changes), Source.CLI, self.clock.now_ms())
+            self.store.daemons.add(replace(definition, **changes), DaemonSource.CLI, self.clock.now_ms())
         if start:
             self.ask("start", name)
 
@@ -31,7 +31,7 @@ class DaemonStage(Stage):
         """The daemon is declared otherwise."""
         with self.store.write():
             changed = replace(self.daemon(name).definition, **changes)
-            self.store.daemons.edit(changed, Source.CLI, self.clock.now_ms())
+            self.store.daemons.edit(changed, DaemonSource.CLI, self.clock.now_ms())
 
     def ask(self, what: str, *names: str) -> None:
         """``start``, ``stop``, ``restart`` or ``remove`` is asked for."""

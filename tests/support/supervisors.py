@@ -188,6 +188,8 @@ class Stage(Premises):
             store, Settings(), self.clock, executor or CommandExecutor(), lifeline,
             listener=listener, spread=spread,
         )  # fmt: skip
+        if supervisor.scheduler is not None:
+            supervisor.scheduler.slice_seconds = PATIENCE  # however slow the machine, a turn does the same
         if reserved is not None:
             job_id = submit(store, [replace(reserved, reserved=True)], self.clock, lifeline.id)[0]
             supervisor.reservation = Reservation(job_id, reserved.queue)

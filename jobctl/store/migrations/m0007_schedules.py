@@ -1,7 +1,8 @@
 """Schedules, and what became of each of their slots.
 
 A slot (schedule, due) is unique: it is decided once, whoever asks twice. ``cursor_at`` is the slot up to which all is
-settled, so that pruned rows of ``schedule_fires`` never let a slot come again.
+settled; a clock that was wrong may take it back, so ``schedule_trims`` remembers of which slots the rows were pruned:
+all from ``first_due`` to ``last_due``. ``enabled`` is what the owner wants, ``broken`` why it cannot be heeded.
 """
 
 IS_SCHEDULED = "submitted_by>='schedule:' AND submitted_by<'schedule;'"
@@ -13,7 +14,7 @@ STATEMENTS = (
       kind TEXT NOT NULL, expression TEXT NOT NULL, rule TEXT NOT NULL CHECK(json_valid(rule)),
       timezone TEXT NOT NULL, type TEXT, user TEXT,
       created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-      enabled INTEGER NOT NULL CHECK(enabled IN(0,1)), disabled_until INTEGER, disabled_reason TEXT,
+      enabled INTEGER NOT NULL CHECK(enabled IN(0,1)), disabled_until INTEGER, disabled_reason TEXT, broken TEXT,
       missed TEXT NOT NULL CHECK(missed IN('skip','latest','all')),
       missed_grace_seconds REAL NOT NULL CHECK(missed_grace_seconds>=0),
       overlap TEXT NOT NULL CHECK(overlap IN('skip','queue','replace','allow')),
@@ -40,6 +41,11 @@ STATEMENTS = (
       count INTEGER NOT NULL DEFAULT 1 CHECK(count>0), is_exact INTEGER NOT NULL DEFAULT 1, last_due_at INTEGER,
       CHECK((due_at IS NULL)=(trigger='manual'))
     ) STRICT""",
+    """CREATE TABLE schedule_trims(
+      schedule_id INTEGER NOT NULL REFERENCES schedules(id) ON DELETE CASCADE,
+      first_due INTEGER NOT NULL, last_due INTEGER NOT NULL CHECK(last_due>=first_due),
+      PRIMARY KEY(schedule_id, first_due)
+    ) STRICT, WITHOUT ROWID""",
     "CREATE UNIQUE INDEX schedule_fires_slot ON schedule_fires(schedule_id, due_at) WHERE due_at IS NOT NULL",
     "CREATE INDEX schedule_fires_history ON schedule_fires(schedule_id, id)",
     "CREATE INDEX schedule_fires_pending ON schedule_fires(schedule_id, due_at) WHERE outcome='pending'",

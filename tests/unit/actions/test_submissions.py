@@ -13,13 +13,9 @@ from jobctl.settings import Settings
 from tests.support.stores import NOON, make_caller
 
 
-def build(
-    root: Path, environment: dict[str, str] | None = None, *, waits: bool = True, **fields: object
-) -> Submission:
+def build(root: Path, environment: dict[str, str] | None = None, **fields: object) -> Submission:
     fields.setdefault("command", ("true",))
-    builder = SubmissionBuilder(
-        make_caller(root, environment), Settings(), lambda: ["default", "gpu"], waits=waits
-    )
+    builder = SubmissionBuilder(make_caller(root, environment), Settings(), lambda: ["default", "gpu"])
     return builder.build(JobRequest(**fields))  # type: ignore[arg-type]
 
 
@@ -200,9 +196,10 @@ def test_a_job_of_another_home_is_no_parent(tmp_path: Path) -> None:
 
 def test_an_env_file_may_be_a_fifo_only_where_somebody_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
+    unattended = SubmissionBuilder(make_caller(tmp_path), Settings(), list, waits=False)
     for name in ("fifo", "/dev/null"):
         with pytest.raises(BadInputError, match="no regular file"):
-            build(tmp_path, None, waits=False, env_file=name)
+            unattended.build(JobRequest(command=("true",), env_file=name))
     reader, writer = os.pipe()  # as the shell's <(…) is one
     try:
         os.write(writer, b"A=1\n")

@@ -87,3 +87,40 @@ def test_its_thread_takes_no_signals_and_ends(tmp_path: Path) -> None:
     compressor.close()
     assert not thread.is_alive()
     compressor.add(str(path))  # nothing happens any more
+
+
+def test_what_is_no_file_stops_nobody(compressor: Compressor, tmp_path: Path) -> None:
+    fifo, path = tmp_path / "1.log", tmp_path / "2.log"
+    os.mkfifo(fifo)
+    os.mkfifo(tmp_path / "2.log.gz.part")
+    path.write_bytes(b"line\n")
+    compressor.add(str(fifo))
+    compressor.add(str(path))
+    writer = -1
+    try:
+        assert compressor.wait(20)
+        assert sorted(os.listdir(tmp_path)) == ["1.log", "2.log.gz"]
+        assert compressor.problem == f"{fifo} is not compressed: it is not a regular file"
+    finally:  # the thread goes on, so that a failure is one
+        for stuck in (fifo, tmp_path / "2.log.gz.part"):
+            if stuck.is_fifo():
+                writer = os.open(stuck, os.O_RDWR)
+                os.write(writer, b"x")
+                os.close(writer)
+
+
+def test_without_threads_nothing_is_compressed_and_nothing_fails(
+    compressor: Compressor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path = tmp_path / "1.log"
+    path.write_bytes(b"line\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        compressor.add(str(path))
+    assert compressor.problem == f"{path} is not compressed: Resource temporarily unavailable"
+    compressor.add(str(path))
+    assert compressor.wait(60)
+    assert os.listdir(tmp_path) == ["1.log.gz"]

@@ -7,6 +7,7 @@ import errno
 import gzip
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -333,14 +334,19 @@ def test_taken_blocks_are_given_back(site: Site) -> None:
 
 
 def test_without_holes_the_spool_keeps_its_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_fd: int, _start: int, _end: int) -> None:
+    asked: list[int] = []
+
+    def refuse(_fd: int, _start: int, end: int) -> None:
+        asked.append(end)
         raise HolesRefusedError("not here")
 
     monkeypatch.setattr(spool_tails, "punch", refuse)
-    lines = numbered(100_000)
+    monkeypatch.setattr(spool_tails, "GIVE_BACK_BYTES", 4096)
+    lines = numbered(5000)
     site.write(1, spoken(lines))
     site.pump.begin(site.spool(1))
     site.pump.drain()
+    assert asked
     assert site.texts() == lines
 
 
@@ -550,3 +556,201 @@ def pump_for_ever(site: Site) -> None:
 
 def test_a_strange_line_is_all_text() -> None:
     assert parse_line(b"edited by hand") == DaemonLine("", "stdout", b"edited by hand", continues=False)
+
+
+@pytest.mark.parametrize("files", [0, 1, 2, 5])
+def test_as_many_rotated_files_are_kept_as_the_limit_says(site: Site, files: int) -> None:
+    site.pump.limits = LogLimits(4096, files)
+    site.pump.begin(site.spool(1))
+    for rotated in range(2 * files + 3):
+        site.write(1, b"x" * 3000 + b"\n")
+        site.pump.pump()
+        assert len(segments(site.log)) == min(rotated, files) + 1
+
+
+def test_a_living_generation_is_taken_after_the_count_went_back(site: Site) -> None:
+    site.write(7, b"seven\n")
+    site.pump.begin(site.spool(7))
+    site.pump.end(7)
+    site.pump.drain()
+    site.write(3, b"three\n")  # the store is an older copy
+    site.pump.begin(site.spool(3))
+    site.pump.drain()
+    assert site.texts() == [b"seven", b"three"]
+    site.write(3, b"more of three")
+    site.pump.end(3)
+    site.pump.drain()
+    assert site.texts() == [b"seven", b"three", b"more of three"]
+    assert site.pump.pending == ()
+
+
+def test_a_generation_that_ended_before_the_first_look_is_taken_after_the_count_went_back(
+    site: Site,
+) -> None:
+    site.write(7, b"seven\n")
+    site.pump.begin(site.spool(7))
+    site.pump.end(7)
+    site.pump.drain()
+    site.write(3, b"three\n")
+    site.pump.begin(site.spool(3))
+    site.pump.end(3)
+    site.pump.drain()
+    assert site.texts() == [b"seven", b"three"]
+
+
+def test_what_is_left_of_a_taken_generation_does_not_make_the_next_one_doubled(site: Site) -> None:
+    site.write(1, b"one\n")
+    site.write(2, b"two\n")
+    for generation in (1, 2):
+        site.pump.begin(site.spool(generation))
+    site.pump.end(1)
+    site.pump.drain()
+    site.pump.close()
+    site.write(1, b"one\n")  # as if it could not be unlinked
+    site.pump = site.new_pump()
+    for generation in (1, 2):
+        site.pump.begin(site.spool(generation))
+    site.pump.end(1)
+    site.pump.drain()
+    site.write(2, b"more of two\n")
+    site.pump.drain()
+    assert site.texts() == [b"one", b"two", b"more of two"]
+    assert site.pump.pending == (2,)
+
+
+def test_a_log_that_is_removed_while_it_is_written_goes_on_anew(site: Site) -> None:
+    site.write(1, b"one\n")
+    site.pump.begin(site.spool(1))
+    site.pump.pump()
+    with DaemonLogReader(site.log, follow=True) as reader:
+        seen = reader.read()
+        shutil.rmtree(site.log)
+        for line in (b"two\n", b"three\n"):
+            site.write(1, line)
+            assert site.pump.pump().problem is None
+        assert site.texts() == [b"two", b"three"]
+        while more := reader.read():
+            seen += more
+    assert joined(seen, "stdout") == [b"one", b"two", b"three"]
+
+
+@pytest.mark.parametrize("name", ["state", "00000001.log"])
+def test_one_file_of_the_log_that_is_removed_takes_no_later_line_along(site: Site, name: str) -> None:
+    site.write(1, b"one\n")
+    site.write(1, b"err\n", "stderr")
+    site.pump.begin(site.spool(1))
+    site.pump.pump()
+    os.unlink(f"{site.log}/{name}")
+    site.write(1, b"two\n")
+    assert site.pump.pump().problem is None
+    assert [text for text in site.texts() if text != b"one"] == [b"two"]
+
+
+def test_without_a_position_a_spool_is_read_behind_its_hole(site: Site) -> None:
+    site.pump.limits = LogLimits()
+    lines = numbered(100_000)
+    site.write(1, spoken(lines))
+    site.pump.begin(site.spool(1))
+    site.pump.drain()
+    site.pump.close()
+    shutil.rmtree(site.log)
+    site.pump = site.new_pump()
+    site.pump.begin(site.spool(1))
+    site.write(1, b"new\n")
+    site.pump.drain()
+    site.pump.drain()
+    texts = site.texts()
+    assert not any(b"\0" in text for text in texts)
+    assert texts[-1] == b"new"
+    assert 0 < len(texts) < len(lines) // 2
+    assert texts[1:-1] == lines[-len(texts) + 2 :]
+
+
+def test_a_position_that_cannot_be_read_leaves_nothing_open(site: Site) -> None:
+    os.mkdir(site.log)
+    os.mkfifo(f"{site.log}/state")
+    site.write(1, b"one\n")
+    site.pump.begin(site.spool(1))
+    assert site.pump.pump().problem is not None
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        site.clock.advance(1.0)
+        assert site.pump.pump().problem is not None
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.unlink(f"{site.log}/state")
+    site.clock.advance(1.0)
+    assert site.pump.pump().problem is None
+    assert site.texts() == [b"one"]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("nowhere", path)])
+def test_what_stands_in_place_of_a_spool_blocks_nothing(site: Site, make: Callable[[str], None]) -> None:
+    make(site.spool(1).stdout)
+    site.write(1, b"err\n", "stderr")
+    site.write(2, b"two\n")
+    for generation in (1, 2):
+        site.pump.begin(site.spool(generation))
+    site.pump.end(1)
+    assert site.pump.drain().problem is None
+    assert (site.texts("stderr"), site.texts()) == ([b"err"], [b"two"])
+    assert site.pump.pending == (2,)
+
+
+def test_a_fifo_in_place_of_the_followers_lock_stops_nobody(site: Site) -> None:
+    os.mkdir(site.log)
+    os.mkfifo(f"{site.log}/following")
+    site.pump.limits = LogLimits(4096, 1)
+    site.write(1, spoken(numbered(1000)))
+    site.pump.begin(site.spool(1))
+    with alarmed(), DaemonLogReader(site.log, follow=True) as reader:
+        reader.read()
+        assert site.pump.drain().problem is None
+
+
+@pytest.mark.parametrize("name", ["state.part", "current.part", "00000001.log.gz.part"])
+def test_a_fifo_in_place_of_a_half_made_file_stops_nobody(site: Site, name: str) -> None:
+    compressor = Compressor()
+    try:
+        pump = site.new_pump(compressor=compressor)
+        os.mkdir(site.log)
+        os.mkfifo(f"{site.log}/{name}")
+        site.write(1, spoken(numbered(1000)))
+        pump.begin(site.spool(1))
+        with alarmed():
+            assert pump.drain().problem is None
+            assert compressor.wait(60)
+        pump.close()
+        assert compressor.problem is None
+    finally:
+        compressor.close()
+    assert site.texts() == numbered(1000)
+
+
+def test_a_quiet_daemon_keeps_its_spools_open_and_nothing_else(site: Site) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    site.write(1, b"one\n")
+    site.write(1, b"err\n", "stderr")
+    site.pump.begin(site.spool(1))
+    site.pump.drain()
+    assert len(os.listdir("/proc/self/fd")) == before + 4
+    site.pump.pump()
+    assert len(os.listdir("/proc/self/fd")) == before + 2
+    site.write(1, b"two\n")
+    site.pump.pump()
+    assert site.texts() == [b"one", b"two"]
+
+
+@contextlib.contextmanager
+def alarmed() -> Iterator[None]:
+    """What waits for ever is interrupted, by what nobody catches."""
+
+    def ring(*_: object) -> None:
+        raise Killed
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -39,8 +39,12 @@ def test_a_readiness_is_read_and_written(text: str, expected: Readiness) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yes", "log:", "cmd:", "cmd: ", "notify:x", "uptime:", "log:(", "LOG:x"]
-)
+    "text",
+    [
+        "", "yes", "log:", "cmd:", "cmd: ", "notify:x", "uptime:", "log:(", "LOG:x",
+        "log:a{99999999999}", "log:" + "(" * 3000 + ")" * 3000,
+    ],
+)  # fmt: skip
 def test_what_is_no_readiness_is_refused(text: str) -> None:
     with pytest.raises(BadInputError) as caught:
         parse_ready(text)

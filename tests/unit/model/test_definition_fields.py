@@ -254,6 +254,14 @@ def test_reader_and_schema_agree_on_the_keys_of_a_schedule(key: str) -> None:
             "say it when you submit it: jobctl submit NAME --in 2h; or use schedule:",
         ),
         ("{}", "a has no command", "give command:"),
+        ("", "a has no command", "give command:"),
+        ("{command: []}", "command is empty", "name a program"),
+        ("{command: ['', x]}", "command is empty", "name a program"),
+        (
+            "{command: x, parameters: {x: {pattern: '(a+)+$', default: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab}}}",
+            "the pattern of x takes too long on this value",
+            "write it without repeats inside repeats: [a-z]+ for ([a-z]+)+",
+        ),
         ("{command: ''}", "command is empty", "give a shell line or a list of words"),
         ("{command: 5}", "command must be a shell line or a list of words", "put it in quotes"),
         (
@@ -369,6 +377,25 @@ def test_a_wrong_schedule_is_refused_with_one_problem(text: str, message: str) -
     assert refused(f"schedules: {{a: {text}}}") == [message]
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("{weekly: 'fri,xyz@09:00', command: x}", 25), ("{weekly: 'fri', command: x}", 25),
+        ("{command: x, monthly: '40@06:00'}", 38), ("{command: x, daily: '25:00'}", 36),
+        ("{command: x, cron: '61 * * * *'}", 35), ("{command: x, tz: Nowhere, daily: '3'}", 33),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_time_stands_at_its_key(text: str, column: int) -> None:
+    with pytest.raises(BadFileError) as caught:
+        parse_configuration(f"schedules: {{a: {text}}}", "x")
+    assert [one["column"] for one in caught.value.problems] == [column]
+
+
+def test_an_icon_may_be_several_signs_joined() -> None:
+    assert job("{command: x, icon: '\U0001f469\u200d\U0001f680'}").icon == "\U0001f469\u200d\U0001f680"
+    assert refused("jobs: {a: {command: x, icon: 'a\u202eb'}}")
+
+
 def test_a_name_has_one_schedule() -> None:
     both = "jobs: {a: {command: x, schedule: '@daily'}}\nschedules: {a: {every: 1h, command: x}}"
     assert refused(both) == ["schedule given twice"]
@@ -454,3 +481,17 @@ def test_deep_values_keep_their_place() -> None:
 
 def test_what_a_job_says_is_its_own() -> None:
     assert job("{command: ls}").options == {}
+
+
+@pytest.mark.parametrize("section", ["jobs", "schedules", "daemons"])
+def test_a_secret_under_env_is_refused_in_every_section(section: str) -> None:
+    rest = ", daily: '03:00'" if section == "schedules" else ""
+    text = f"{section}:\n  x:\n    {{command: run{rest}, env: {{LEVEL: 1, API_TOKEN: s3cret, PGPASS: s3cret}}}}\n"
+    with pytest.raises(BadFileError) as caught:
+        parse_configuration(text, "f")
+    assert (len(caught.value.problems), caught.value.value) == (1, "API_TOKEN")
+    assert "secret values are not stored" in caught.value.what
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(BadFileError) as caught:
+        parse_configuration(f"settings: {{pass_env: [API_TOKEN], secret_env: [PGPASS]}}\n{text}", "f")
+    assert (len(caught.value.problems), caught.value.value) == (1, "PGPASS")

@@ -10,9 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobctl.model.cron import CronLine
-from jobctl.model.firings import Outcome, Plan, Reason, ScheduleState, Slot, plan
-from jobctl.model.schedule_rules import AfterFinish, Around, At, Cron, Every, Manual, Reboot, Rule
+from jobctl.model.firings import Plan, ScheduleState, plan
+from jobctl.model.schedule_rules import (
+    AfterFinish,
+    Around,
+    At,
+    Cron,
+    Daily,
+    Every,
+    Manual,
+    Reboot,
+    Rule,
+    Weekly,
+)
 from jobctl.model.schedules import Missed, Overlap, SchedulePolicy, jitter_offset
+from jobctl.model.slots import Outcome, Reason, Slot
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOURLY, MINUTELY = Cron(("0 * * * *",)), Cron(("* * * * *",))
@@ -67,10 +79,63 @@ def test_a_slot_fires_once() -> None:
 
 
 def test_a_late_turn_misses_nothing() -> None:
-    found = plan(_state(missed=Missed.SKIP), _at(hours=7), NOON)
-    assert _fired(found) == [_at(1)]
-    assert _unfired(found) == [(Outcome.SKIPPED, Reason.OVERLAP, 1)] * 6
+    found = plan(_state(Every(600_000, NOON), missed=Missed.SKIP), _at(minutes=59), NOON)
+    assert _fired(found) == [_at(minutes=10)]
+    assert _unfired(found) == [(Outcome.SKIPPED, Reason.OVERLAP, 1)] * 4
     assert not any(slot.was_missed for slot in found.fires)
+
+
+@pytest.mark.parametrize("missed", list(Missed))
+def test_what_is_later_than_the_grace_is_no_flood(missed: Missed) -> None:
+    """After hours of a full disk or of a lock; the supervisor watched all the time."""
+    found = plan(_state(missed=missed, overlap=Overlap.ALLOW), _at(hours=7), NOON)
+    assert _fired(found) == [_at(6), _at(7)]
+    assert _unfired(found) == [(Outcome.MISSED, Reason.GRACE, 1)] * 5
+    assert (found.cursor, found.next_at) == (_at(7), _at(8))
+
+
+def test_a_slow_turn_is_within_any_grace() -> None:
+    state = _state(Every(1000, NOON), overlap=Overlap.ALLOW)
+    state = replace(state, policy=replace(state.policy, missed_grace_seconds=0.0))
+    found = plan(state, _at(seconds=3), NOON)
+    assert _fired(found) == [_at(seconds=second) for second in (1, 2, 3)]
+
+
+def test_few_fire_at_once_and_the_rest_is_asked_for_again() -> None:
+    state = replace(_state(Every(1000, NOON), missed=Missed.ALL, overlap=Overlap.ALLOW))
+    fired: list[datetime] = []
+    for _ in range(4):
+        found = plan(state, _at(seconds=25), _at(seconds=20), most_fires=7)
+        fired += _fired(found)
+        state = replace(state, cursor=found.cursor)
+        assert found.unfired == ()
+    assert fired == [_at(seconds=second + 1) for second in range(25)]
+    assert found.next_at == _at(seconds=26)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Daily(tuple((hour, 0) for hour in range(24))),
+        Daily(tuple((hour, hour * 7 % 60) for hour in range(24))),
+        Weekly((1, 2, 3, 4, 5), tuple((hour, minute) for hour in range(8, 18) for minute in (0, 30))),
+    ],
+)
+@pytest.mark.parametrize("missed", list(Missed))
+def test_many_times_a_day_cost_little(rule: Rule, missed: Missed, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def counting(line: CronLine, after: datetime, zone: ZoneInfo) -> datetime | None:
+        nonlocal asked
+        asked += 1
+        return next_after(line, after, zone)
+
+    next_after = CronLine.next_after
+    monkeypatch.setattr(CronLine, "next_after", counting)
+    now = NOON + timedelta(days=20)
+    found = plan(_state(rule, missed=missed), now, awake_since=now)
+    assert len(found.unfired) > 100
+    assert asked < 600  # each line for each slot, three times: 7,000 and more
 
 
 def test_more_late_slots_than_the_cap_are_left_for_the_next_turn() -> None:
@@ -112,7 +177,7 @@ def test_at_its_end_it_has_ended_and_a_slot_there_does_not_fire() -> None:
     state = replace(_state(), policy=SchedulePolicy(end_at=_at(2)))
     before = plan(state, _at(1), NOON)
     assert (_fired(before), before.next_at, before.has_ended) == ([_at(1)], None, True)
-    after = plan(state, _at(5), NOON)
+    after = plan(state, _at(2), NOON)
     assert (_fired(after), after.has_ended) == ([_at(1)], True)
 
 
@@ -325,8 +390,8 @@ def test_overlap_replace_ends_what_runs_and_then_fires() -> None:
 
 
 def test_of_several_late_slots_replace_fires_the_newest() -> None:
-    found = plan(_state(overlap=Overlap.REPLACE), _at(3), NOON)
-    assert _fired(found) == [_at(3)]
+    found = plan(_state(Every(1_200_000, NOON), overlap=Overlap.REPLACE), _at(1), NOON)
+    assert _fired(found) == [_at(1)]
     assert _unfired(found) == [(Outcome.SKIPPED, Reason.REPLACED, 1)] * 2
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from jobctl.errors import BadInputError
 from jobctl.model.documents import Json, canonical_json
 from jobctl.model.parameters import Parameter, ParameterType, bind, check_parameter, inferred_type
 
-STRING, INT, FLOAT, BOOL, PATH, JSON = ParameterType
+STRING, INT, FLOAT, BOOL, PATH, DURATION, JSON = ParameterType
 HOME = "/home/ada"
 
 
@@ -34,6 +35,7 @@ def refused(parameter: Parameter, value: Json, *, texts: bool = True) -> str:
         (FLOAT, "1.5", 1.5), (FLOAT, "1e-3", 0.001), (FLOAT, ".5", 0.5), (FLOAT, 2, 2.0), (FLOAT, 2.5, 2.5),
         (BOOL, "true", True), (BOOL, "False", False), (BOOL, False, False),
         (PATH, "~/in", "/home/ada/in"), (PATH, "~", "/home/ada"), (PATH, "a/~b", "a/~b"), (PATH, "./~x", "./~x"),
+        (DURATION, "30d", "30d"), (DURATION, 90, "90"), (DURATION, 1.5, "1.5"), (DURATION, "0", "0"),
         (JSON, '{"a": [1, null]}', {"a": [1, None]}), (JSON, "3", 3), (JSON, [1], [1]), (JSON, None, None),
     ],
 )  # fmt: skip
@@ -49,11 +51,20 @@ def test_a_text_or_a_value_becomes_what_the_type_says(type_: ParameterType, text
         (STRING, 5), (STRING, None), (STRING, "a\0b"), (INT, "1.0"), (INT, "1_000"), (INT, "٣"), (INT, 1.0),
         (INT, True), (INT, ""), (INT, "9" * 5000), (FLOAT, "inf"), (FLOAT, "nan"), (FLOAT, "1e999"), (FLOAT, "x"),
         (FLOAT, 10**400), (FLOAT, True), (BOOL, "yes"), (BOOL, 1), (PATH, ""), (PATH, "~bob/x"), (PATH, "a\0"),
+        (DURATION, "abc"), (DURATION, "-5s"), (DURATION, True), (DURATION, None), (DURATION, ""),
         (JSON, "{"), (JSON, "NaN"), (JSON, "[" * 100),
     ],
 )  # fmt: skip
 def test_what_the_type_cannot_take_is_refused(type_: ParameterType, value: Json) -> None:
     assert refused(Parameter("x", type_), value)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "a*a*a*a*a*a*a*a*a*a*a*$"])
+def test_a_pattern_that_backtracks_for_ever_refuses_the_value(pattern: str) -> None:
+    evil = Parameter("x", pattern=pattern)
+    assert "takes too long" in refused(evil, "a" * 60 + "!")
+    assert bound(evil, "a" * 60) == "a" * 60
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 def test_a_yaml_string_for_json_is_that_string() -> None:
@@ -124,7 +135,7 @@ DOCUMENTS = st.recursive(
 
 @given(st.sampled_from(list(ParameterType)), DOCUMENTS, st.booleans())
 def test_any_value_is_typed_or_refused(type_: ParameterType, value: Json, texts: bool) -> None:
-    kinds = {STRING: str, INT: int, FLOAT: float, BOOL: bool, PATH: str}
+    kinds = {STRING: str, INT: int, FLOAT: float, BOOL: bool, PATH: str, DURATION: str}
     with suppress(BadInputError):
         found = bound(Parameter("x", type_), value, texts=texts)
         assert type_ is JSON or type(found) is kinds[type_]

@@ -15,7 +15,7 @@ EVIL = 'a\'b "c" $(touch pwned) `id` \\ ; rm -rf * # é\nline 2\\'
 NAMES: dict[str, Any] = {
     "params": {
         "a": "x y", "n": 3, "f": 1.5, "yes": True, "none": None, "list": ["a b", "c'd", 1], "map": {"k": "v w"},
-        "evil": EVIL, "nul": "a\0b", "empty": "", "nothing": [],
+        "evil": EVIL, "nul": "a\0b", "empty": "", "nothing": [], "minus": -3,
     },
     "failure": {"step": "load"},
 }  # fmt: skip
@@ -42,12 +42,15 @@ def test_values_are_put_in_as_plain_text(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("echo ${{ params.a }}", "echo 'x y'"), ("echo ${{ params.list }}", "echo 'a b' 'c'\\''d' 1"),
-        ("echo ${{ params.n }} ${X}", "echo 3 ${X}"), ("echo ${{ params.none }}", "echo ''"),
-        ("echo ${{ params.nothing }}.", "echo ."), ("echo ${{ params.map }}", "echo '{\"k\":\"v w\"}'"),
+        ("echo ${{ params.a }}", "echo 'x y'"), ("echo ${{ params.list }}", "echo 'a b' 'c'\\''d' '1'"),
+        ("echo ${{ params.n }} ${X}", "echo '3' ${X}"), ("echo ${{ params.none }}", "echo ''"),
+        ("echo ${{ params.nothing }} .", "echo  ."), ('echo "to: ${{ params.nothing }}"', 'echo "to: "'),
+        ('V "${{ params.nothing }}";', 'V "";'), ("a;${{ params.nothing }}", "a;"), ("${{ params.nothing }}", ""),
+        ("echo ${{ params.map }}", "echo '{\"k\":\"v w\"}'"),
         ("echo ${{ raw(params.a) }}", "echo x y"), ('"at ${{ failure.step }}"', '"at load"'),
         ('"${{ params.map }}"', '"{\\"k\\":\\"v w\\"}"'), ("'${{ params.list }}'", "'a b c'\\''d 1'"),
         ("$(( ${{ params.n }} + (${{ params.f }}) ))", "$(( 3 + (1.5) ))"),
+        ("$((1-${{ params.minus }}))", "$((1-(-3)))"),
     ],
 )  # fmt: skip
 def test_in_a_shell_line_values_are_quoted_for_where_they_stand(text: str, expected: str) -> None:
@@ -98,6 +101,20 @@ def test_between_double_parentheses_only_numbers_are_put() -> None:
         rendered("$(( ${{ params.a }} ))", shell=True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rm -rf /srv/${{ params.nothing }}/", "rm ${{ params.nothing }}.", "rm .${{ params.nothing }}",
+        "rm -rf '/srv/${{ params.nothing }}'", 'rm "/srv/${{ params.nothing }}/"', 'rm /srv/"${{ params.nothing }}"',
+        "rm '${{ params.nothing }}'/x", "rm ${{ params.n }}${{ params.nothing }}", "X=${{ params.nothing }} a",
+        "rm ${{ params.nothing }}${{ params.nothing }}",
+    ],
+)  # fmt: skip
+def test_an_empty_list_inside_a_word_is_refused(text: str) -> None:
+    with pytest.raises(EvaluationError, match="an empty list inside a word"):
+        rendered(text, shell=True)
+
+
 def test_a_text_that_grows_beyond_a_mebibyte_is_refused() -> None:
     template = Template.parse("${{ item }}${{ item }}")
     with pytest.raises(EvaluationError, match="the text gets too long"):
@@ -132,6 +149,30 @@ UNSAFE = [
     "$((a) ) ${{ params.evil }}",
     "$[ ${{ params.evil }} ]",
     "cat <\\\n<E\n${{ params.evil }}\nE",
+    'echo "$HOME_${{ params.evil }}"',
+    'echo "$HOME${{ params.evil }}"',
+    'echo "$1${{ params.evil }}"',
+    'echo "$(echo "$A${{ params.evil }}")"',
+    "ls ~${{ params.evil }}",
+    "ls ~ro${{ params.evil }}",
+    "X=a:~${{ params.evil }} id",
+    "ls ~'${{ params.evil }}'",
+    "ls [${{ params.evil }}]*",
+    "ls [!${{ params.evil }}]*",
+    'ls x["${{ params.evil }}"]',
+    "ls ['${{ params.evil }}']",
+    "a[${{ params.evil }}]=1",
+    "a[1 + ${{ params.evil }}]=1",
+    "x=([ ${{ params.evil }}]=1)",
+    "x=([\n${{ params.evil }}\n]=1)",
+    "a[b[c] ${{ params.evil }}]=1",
+    'a["$(echo ${{ params.a }})${{ params.evil }}"]=1',
+    "[[ ${{ params.evil }} -eq 1 ]]",
+    'if [[ 1 -eq "${{ params.evil }}" ]]; then :; fi',
+    "$((x${{ params.n }}))",
+    "$(($X${{ params.n }}))",
+    "$((1${{ params.n }}))",
+    "$((${{ params.n }}${{ params.n }}))",
 ]
 
 
@@ -164,6 +205,18 @@ SAFE = [
     ("{ V ${{ item }}; } 2>&1", 1),
     ("V \\'${{ item }}", "'"),
     ('V "\\""${{ item }}', '"'),
+    ("V ${{ item }}>&1", 1),
+    ("V ${{ item }}<&0", 1),
+    ('X=a; V "${X}${{ item }}" | tail -c +2', 1),
+    ("X=a; V $X${{ item }} | tail -c +2", 1),
+    ('X=; V "$X""${{ item }}"', 1),
+    ("HOME=/h; V ~/${{ item }} | tail -c +4", 1),
+    ("V '['${{ item }} | tail -c +2", 1),
+    ("V \\[${{ item }} | tail -c +2", 1),
+    ('V "[${{ item }}" | tail -c +2', 1),
+    ("V a=~/ >/dev/null; V ${{ item }}", 1),
+    ("[ ${{ item }} = x ] || V ${{ item }}", 1),
+    ("echo [a]* >/dev/null; V ${{ item }}", 1),
 ]
 SHELLS = ["/bin/sh", "/bin/bash"]
 PRELUDE = "V() { printf '%s\\0' \"$@\"; }\n"
@@ -217,7 +270,9 @@ AROUND = st.sampled_from([
     ("cat <<'E'\n", "\nE\n"), ("# ", "\n"), ("${X:-", "}"), ("", ""), ("\\", ""), ("$", ""), ("echo ", " "),
     ("\n", "\n"), ("$'", "'"), ("case a in a)", ";; esac"), ("case a in (a)", ";; esac"), ("echo \"'", "'\""),
     ("if true; then ", "; fi"), ("echo ${X} $$ ", ""), ("{ ", "; }"), ("a | ", ""), ("echo '\"' ", ""), ("X=", " a"),
-    ("a # it's\n", "\n"), ("((", "))"), ("[ ", " ]"), ("cat <<-E <<F\n\ta\n\tE\n", "\nF\n"),
+    ("a # it's\n", "\n"), ("((", "))"), ("[ ", " ]"),
+    ("[[ ", " -eq 1 ]]"), ("a[", "]=1"), ("a=([", "]=1)"), ('"$X', '"'), ("~", "/x"), ("", ">&2"),
+    ("cat <<-E <<F\n\ta\n\tE\n", "\nF\n"),
 ])  # fmt: skip
 PAYLOADS = st.sampled_from([
     "$(PWNED)", "`PWNED`", "';PWNED;'", '";PWNED;"', "\nPWNED\n", ");PWNED;(", "'$(PWNED)'", '"$(PWNED)"', "x\\", "'",
@@ -247,3 +302,26 @@ def test_whatever_surrounds_a_value_no_shell_executes_it(
             env={"PATH": "/nonexistent"} | {f"S{n}": script for n, script in enumerate(scripts)},
         )  # fmt: skip
         assert b"RAN" not in done.stdout.split(b"\n"), scripts
+
+
+WORDS = ["if", "then", "{", "!", "2", "0", "12", "A=b", "~", "root", "*", "a", "_", "HOME", "-1", "", "ll"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_no_value_is_a_word_of_the_shell(shell: str) -> None:
+    """Reserved words, assignments, aliases, descriptors before a redirection, parts of names: all are data."""
+    cases = [
+        ("V ${{ item }}>&1", ""), ("V ${{ item }}2>&1", "2"), ("V ${{ item }}=x", "=x"), ("V ${{ item }}[a]", "[a]"),
+        ("V ${{ item }}~", "~"), ("V x$NONE${{ item }}", ""), ("V ${{ item }}", ""),
+    ]  # fmt: skip
+    script = "alias ll='echo aliased'\nNONE=\n" + PRELUDE
+    expected = []
+    for text, after in cases:
+        for word in WORDS:
+            script += Template.parse(text, shell=True).render({"item": word}) + "\n"
+            expected.append(f"{'x' if '$NONE' in text else ''}{word}{after}")
+    assert run(shell, script).decode().split("\0")[:-1] == expected
+    # As a command each is looked for, and not found, under its own name.
+    for word in WORDS:
+        line = Template.parse("${{ item }} 2>/dev/null", shell=True).render({"item": word})
+        assert run(shell, f"{line}\necho $?\n") in (b"127\n", b"126\n"), word

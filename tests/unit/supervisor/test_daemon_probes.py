@@ -10,8 +10,9 @@ import pytest
 
 from jobctl.executors.heartbeats import HeartbeatFile
 from jobctl.executors.notify import Notice
-from jobctl.model.daemons import DaemonDefinition, Health
-from jobctl.supervisor.daemon_probes import Heartbeat
+from jobctl.model.daemons import DaemonDefinition, Generation, Health
+from jobctl.supervisor.checks import Check, Rhythm
+from jobctl.supervisor.daemon_probes import Heartbeat, Probes
 from jobctl.supervisor.daemon_watches import Figures
 from tests.support.clocks import ManualClock
 
@@ -71,6 +72,39 @@ def test_a_ping_counts_and_may_change_the_interval(tmp_path: Path, clock: Manual
     assert left(heartbeat, clock) == pytest.approx(1.0)
     assert heartbeat.at == clock.now_ms() - 1000
     assert heartbeat.due_at(replace(DEFINITION, watchdog_seconds=None)) is None
+
+
+def test_a_supervisor_that_comes_late_asks_once_more(tmp_path: Path, clock: ManualClock) -> None:
+    heartbeat = Heartbeat(HeartbeatFile(str(tmp_path / "beat"), clock), clock)
+    probes = Probes(Generation(1), heartbeat, None)
+    clock.advance(60)  # it was stopped itself
+    assert probes.advance(DEFINITION, clock.monotonic()) is None
+    assert left(heartbeat, clock) == pytest.approx(10.0)
+    clock.advance(60)
+    fault = probes.advance(DEFINITION, clock.monotonic())
+    assert fault is not None
+    assert fault.reason == "watchdog"
+
+
+def test_a_beat_found_missing_in_time_is_no_excuse(tmp_path: Path, clock: ManualClock) -> None:
+    heartbeat = Heartbeat(HeartbeatFile(str(tmp_path / "beat"), clock), clock)
+    clock.advance(10.1)
+    assert Probes(Generation(1), heartbeat, None).advance(DEFINITION, clock.monotonic()) is not None
+
+
+def test_a_late_check_is_waited_for_not_polled() -> None:
+    check = Check("sleep 1000", b"/", dict(os.environb), 0, Rhythm(0.0, 5.0, 10.0))
+    check.advance(0.0)
+    assert check.due_at == 10.0
+    try:
+        check.advance(10.0)
+        assert check.due_at == float("inf")
+        assert check.session is not None
+        assert check.reaped(*os.waitpid(check.session, 0))
+        assert check.advance(11.0) is False
+        assert check.due_at == 5.0
+    finally:
+        check.cancel()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from jobctl.model.daemons import (
     DaemonDefinition,
     DaemonExit,
     DaemonId,
+    DaemonSource,
     DaemonState,
     Generation,
     Health,
-    Source,
     Wanted,
 )
 from jobctl.model.homes import Home
@@ -33,7 +33,7 @@ from jobctl.views.text import width_of
 NOW = 1_795_000_000_000
 HOME = Home("/home")
 HOSTILE = "\x1b[31mred\x1b]0;x\x07[/b]\u202e\n"
-STOPPED = Daemon(DaemonId(1), DaemonDefinition("web", ("./web",)), Source.CLI, NOW, NOW, 1)
+STOPPED = Daemon(DaemonId(1), DaemonDefinition("web", ("./web",)), DaemonSource.CLI, NOW, NOW, 1)
 RUNNING = replace(
     STOPPED, wanted=Wanted.UP, state=DaemonState.RUNNING, pid=4711, generation=Generation(3),
     started_at=NOW - 90_000, ready_at=NOW - 89_000, started_revision=1, restarts=2, memory_bytes=5 << 20,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jobctl.errors import BadInputError
-from jobctl.model.zones import find_zone, machine_zone_name
+from jobctl.zones import find_zone, machine_zone_name
 
 
 def test_a_zone_keeps_its_name() -> None:

@@ -1,15 +1,18 @@
-"""Time zones by their IANA names. A schedule stores the name, never an offset."""
+"""Time zones by their IANA names: the only reader of the zone database. A schedule stores the name, never an offset."""
 
 from __future__ import annotations
 
+import errno
 import re
 from zoneinfo import ZoneInfo, available_timezones
 
-from jobctl.errors import BadInputError
-from jobctl.model.problems import did_you_mean
+from jobctl.errors import BadInputError, UnusableError
 
 _NAME = r"[A-Za-z0-9+_-]+(?:/[A-Za-z0-9+_-]+)*"
 _DATABASE = "zoneinfo/"
+_EXAMPLES = "give an IANA name; examples: Europe/Berlin, America/New_York, UTC"
+_NO_ZONE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG}
+"""A directory, or nothing that is for us. Anything else says nothing about the name."""
 
 
 def find_zone(name: str, what: str = "time zone") -> ZoneInfo:
@@ -17,11 +20,17 @@ def find_zone(name: str, what: str = "time zone") -> ZoneInfo:
 
     Raises:
         BadInputError: ``E_ZONE``: unknown, with the nearest names there are.
+        UnusableError: it could not be read, for want of descriptors, say.
     """
     found = _zone(name)
     if found is None:
         raise BadInputError(f"unknown {what}", name, _hint(name), "E_ZONE")
     return found
+
+
+def zone_or_utc(name: str) -> ZoneInfo:
+    """The zone to show times in; UTC for one that this machine does not know (any more)."""
+    return _zone(name) or ZoneInfo("UTC")
 
 
 def machine_zone_name(variable: str | None, link: str | None, file_text: str | None) -> str | None:
@@ -51,8 +60,12 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError, LookupError):  # a directory; not a zone file; ZoneInfoNotFoundError
+    except (ValueError, LookupError):  # not a zone file; ZoneInfoNotFoundError
         return None
+    except OSError as error:
+        if error.errno in _NO_ZONE:
+            return None
+        raise UnusableError(f"cannot read the time zone ({error.strerror})", name, code="E_SYSTEM") from error
 
 
 def _hint(name: str) -> str:
@@ -62,9 +75,7 @@ def _hint(name: str) -> str:
     same = sorted(zone for zone in known if zone.lower() == word or zone.lower().endswith("/" + word))
     if same:
         return f"did you mean {same[0]}?"
-    by_lower = {zone.lower(): zone for zone in known}
-    guess = did_you_mean(word, by_lower)
-    if guess.startswith("known"):
-        return "give an IANA name; examples: Europe/Berlin, America/New_York, UTC"
-    near = guess.removeprefix("did you mean ").removesuffix("?")
-    return f"did you mean {by_lower[near]}?"
+    from difflib import get_close_matches  # only on the way to an error
+
+    near = get_close_matches(word[:60], by_lower := {zone.lower(): zone for zone in known}, 1)
+    return f"did you mean {by_lower[near[0]]}?" if near else _EXAMPLES
