@@ -90,9 +90,7 @@ class SpoolTail:
         if size - offset > backlog:
             offset, dropped = self._later(offset, size - backlog // 2)
         chunk = self._chunk(offset, CHUNK_BYTES, looked)
-        restarted = (
-            not dropped and taken.offset > 0 and (size < offset or chunk.ending(0) != taken.ending)
-        )
+        restarted = not dropped and taken.offset > 0 and (size < offset or chunk.ending(0) != taken.ending)
         if restarted:  # ``echo > /dev/stderr`` truncates what it opens
             self._given = 0
             offset = next_data(self._fd, 0, size)
