@@ -22,10 +22,10 @@ from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import check_usage, job_request, note_left_out
-from jobctl.cli.threads import start_thread
 from jobctl.configuration import read_configuration
 from jobctl.errors import InterruptedByUserError, StateConflictError, SupervisorDownError
 from jobctl.executors.logs import Dropped, LogFollower, read_head
+from jobctl.executors.threads import start_thread
 from jobctl.model.durations import format_duration
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job

@@ -17,11 +17,11 @@ from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import apply_configuration
 from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.threads import start_thread
 from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError, JobctlError, UnusableError
 from jobctl.executors.descriptors import raise_descriptor_limit
 from jobctl.executors.registry import EXECUTORS
+from jobctl.executors.threads import start_thread
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import heapq
 import os
 import selectors
 import socket
+import stat
 import struct
 import threading
 import time
@@ -22,7 +24,7 @@ from typing import NamedTuple
 from jobctl.clock import Clock
 from jobctl.executors.notices import LONGEST_MESSAGE, NOTHING, PendingNotice
 from jobctl.executors.notices import Notice as Notice
-from jobctl.executors.notify_addresses import bindable, notify_address
+from jobctl.executors.notify_addresses import bindable, notify_address, renew_address
 from jobctl.executors.processes import LINUX, ProcessTable, start_ticks, tag_of
 from jobctl.executors.threads import start_thread
 from jobctl.executors.trees import Tree, find_shim, members
@@ -39,7 +41,10 @@ _MOST_VERDICTS = 256
 _STALE = 1024
 
 _CREDENTIALS = struct.Struct("iII")
-_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(16 * 4)
+_MOST_DESCRIPTORS = 253
+"""SCM_MAX_FD: none that comes is left to the kernel to close, which would wait for a lingering socket."""
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
+_NO_LINGER = struct.pack("ii", 0, 0)
 _RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _PASS_CREDENTIALS = getattr(socket, "SO_PASSCRED", None)
 _CREDENTIALS_TYPE = getattr(socket, "SCM_CREDENTIALS", None)
@@ -77,17 +82,17 @@ class NotifyReceiver:
         What comes is dropped until ``expect`` says from whom.
 
         Raises:
-            OSError: it cannot be heard; somebody else has the address, say.
+            OSError: it cannot be heard.
         """
+        if self._thread is None:
+            self._thread = start_thread("jobctl-notify", self._run)
         with self._lock:
             known = self._channels.get(name)
             if known is not None:
                 return known.address
-            channel = _Channel(notify_address(directory))
+            channel = _bound_channel(directory)
             self._channels[name] = channel
             self._selector.register(channel.socket, selectors.EVENT_READ, channel)
-        if self._thread is None:
-            self._thread = start_thread("jobctl-notify", self._run)
         self._ring()
         return channel.address
 
@@ -142,13 +147,14 @@ class NotifyReceiver:
             pause = None if not resting else max(0.0, resting[0][0] - time.monotonic())
             events = self._selector.select(pause)
             wanted = False
+            received: list[int] = []
             with self._lock:
                 for key, _ in events:
                     channel = key.data
                     if channel is None:
                         os.read(self._bell, 4096)
                     elif not channel.closed:
-                        full, urgent = channel.receive(self._clock.monotonic())
+                        full, urgent = channel.receive(self._clock.monotonic(), received)
                         wanted = wanted or urgent
                         if full:
                             self._selector.unregister(channel.socket)
@@ -158,6 +164,7 @@ class NotifyReceiver:
                     rested = heapq.heappop(resting)[2]
                     if not rested.closed:
                         self._selector.register(rested.socket, selectors.EVENT_READ, rested)
+            _close_all(received)  # not under the lock: whoever sent them decides how long it takes
             if wanted:
                 self._wake()
 
@@ -191,7 +198,10 @@ class _Channel:
     def expect(self, is_member: IsMember) -> None:
         """What waits in the socket is of older processes."""
         for _ in range(_STALE):
-            if self._next() is None:
+            received: list[int] = []
+            datagram = self._next(received)
+            _close_all(received)  # at once, for there may be many
+            if datagram is None:
                 break
         self._verdicts.clear()
         self.taken()
@@ -206,12 +216,18 @@ class _Channel:
         self._pending = PendingNotice()
         return notice
 
-    def receive(self, now: float) -> tuple[bool, bool]:
-        """(It has to rest, the loop should know.) What came is summed up, at most a round of it."""
+    def receive(self, now: float, received: list[int]) -> tuple[bool, bool]:
+        """(It has to rest, the loop should know.) What came is summed up, at most a round of it.
+
+        Descriptors that came along are in ``received``; behind such a message the round ends.
+        """
         urgent = full = False
+        before = len(received)
         try:
             for _ in range(ROUND):
-                datagram = self._next()
+                if len(received) > before:
+                    break
+                datagram = self._next(received)
                 if datagram is None:
                     break
                 urgent = self._judge(datagram, now) or urgent
@@ -268,8 +284,8 @@ class _Channel:
         except OSError:  # no descriptors left to look with
             return None
 
-    def _next(self) -> _Datagram | None:
-        """The next message. A descriptor that came with it is closed: that is all a barrier waits for."""
+    def _next(self, received: list[int]) -> _Datagram | None:
+        """The next message. Descriptors that came with it are to be closed: that is all a barrier waits for."""
         try:
             message, ancillary, flags, _ = self.socket.recvmsg(LONGEST_MESSAGE, _ANCILLARY, _RECEIVE_FLAGS)
         except (BlockingIOError, InterruptedError):
@@ -279,7 +295,7 @@ class _Channel:
             if level != socket.SOL_SOCKET:
                 continue
             if kind == socket.SCM_RIGHTS:
-                _close_all(content)
+                received += _descriptors(content)
             elif kind == _CREDENTIALS_TYPE and len(content) >= _CREDENTIALS.size:
                 pid, uid, _ = _CREDENTIALS.unpack_from(content)
         return _Datagram(message, bool(flags & socket.MSG_TRUNC), pid, uid)
@@ -314,9 +330,40 @@ class TreeMembership:
         return any(entry.pid == pid for entry in members(table, tree))
 
 
-def _close_all(content: bytes) -> None:
-    descriptors = array.array("i")
-    descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+def _bound_channel(directory: str) -> _Channel:
+    """Under the kept address, or a new one if somebody else took that: anybody may bind an abstract name."""
+    try:
+        return _Channel(notify_address(directory))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+    return _Channel(renew_address(directory))
+
+
+def _descriptors(content: bytes) -> array.array[int]:
+    found = array.array("i")
+    found.frombytes(content[: len(content) - len(content) % found.itemsize])
+    return found
+
+
+def _close_all(descriptors: list[int]) -> None:
     for fd in descriptors:
         with contextlib.suppress(OSError):
+            _stop_lingering(fd)
+        with contextlib.suppress(OSError):
             os.close(fd)
+
+
+def _stop_lingering(fd: int) -> None:
+    """Closing it does not wait until what was written to it is sent (socket(7), SO_LINGER).
+
+    Raises:
+        OSError: it is no socket.
+    """
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return
+    found = socket.socket(fileno=fd)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    finally:
+        found.detach()

@@ -7,6 +7,7 @@ daemon's directory. Elsewhere: a path in a directory under ``/tmp`` that nobody 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -23,20 +24,40 @@ def notify_address(directory: str) -> str:
     Raises:
         OSError: it cannot be kept there.
     """
+    kept = _kept(f"{directory}/notify")
+    return kept if _ADDRESS.fullmatch(kept) else renew_address(directory)
+
+
+def renew_address(directory: str) -> str:
+    """Another address, kept from now on.
+
+    Raises:
+        OSError: it cannot be kept there.
+    """
     path = f"{directory}/notify"
-    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii", errors="replace") as file:
-        kept = file.read(200).strip()
-        if _ADDRESS.fullmatch(kept):
-            return kept
     address = (
         f"@jobctl-{secrets.token_hex(16)}" if LINUX else f"{_private_directory()}/{secrets.token_hex(8)}"
     )
     part = f"{path}.part"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(part)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(address + "\n")
     os.rename(part, path)
     return address
+
+
+def _kept(path: str) -> str:
+    """What stands in the file; nothing if there is none, and never a wait on a FIFO."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):  # ENXIO: a socket
+            return ""
+        raise
+    with open(fd, encoding="ascii", errors="replace") as file:
+        return file.read(200).strip() if stat.S_ISREG(os.fstat(fd).st_mode) else ""
 
 
 def bindable(address: str) -> str:

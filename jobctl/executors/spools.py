@@ -170,9 +170,11 @@ class SpoolPump:
     def _first(self) -> _Generation | None:
         """The generation to take now, and the position is one in it; those with nothing left to take are cleared."""
         begun = self._position.generation
-        for one in self._queue:
-            if one.spool.generation == begun:
-                return one
+        current = next((one for one in self._queue if one.spool.generation == begun), None)
+        if current is not None and not current.ended:
+            self._clear_older(begun)
+        if current is not None:
+            return current
         while self._queue:
             one = self._queue[0]
             if one.spool.generation > begun or not one.ended or one.is_new():
@@ -183,6 +185,12 @@ class SpoolPump:
             del self._queue[0]
             one.clear()
         return None
+
+    def _clear_older(self, generation: int) -> None:
+        """What is left of those before a living one could not be unlinked when it was taken."""
+        for one in [one for one in self._queue if one.ended and one.spool.generation < generation]:
+            self._queue.remove(one)
+            one.clear()
 
     def _take(self, generation: _Generation, stream: str, pieces: list[tuple[str, bytes]]) -> bool:
         """Whether anything of the stream was taken: one chunk."""

@@ -1,4 +1,4 @@
-"""Threads of the supervisor: they leave every signal to the main thread, which alone may be stopped, woken or ended."""
+"""Threads of jobctl: they leave every signal to the main thread, which alone may be stopped, woken or ended."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 def start_thread(name: str, target: Callable[[], None]) -> threading.Thread:
     """A daemon thread runs ``target``. It inherits a mask that blocks all signals.
+
+    Were SIGTSTP open in any thread, it would stop the whole process there, perhaps with the store's write lock held;
+    the main thread defers it while a write transaction is open.
 
     Raises:
         OSError: the system allows no more threads.

@@ -148,10 +148,7 @@ class KeptDaemon:
         Its failures still count: a supervisor that is started over and over makes no crash loop of it.
         """
         if wanted is Wanted.UP or self.condition.state in (DaemonState.WAITING, DaemonState.BACKOFF):
-            self.condition = Condition(
-                generation=self.record.generation, restarts=self.record.restarts,
-                failures=self.record.consecutive_failures,
-            )  # fmt: skip
+            self.condition = replace(self.condition, state=DaemonState.STOPPED, reason=None, error=None)
         self.unrecorded.facts()
 
     def blocked(self, event: Event) -> None:

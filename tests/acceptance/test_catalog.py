@@ -90,10 +90,13 @@ def test_run_refuses_with_125_and_submit_needs_no_reload(named: Site, call: Call
     assert (over.document["timeout_seconds"], over.document["tags"]) == (9.0, ["mine"])
 
 
-def test_nothing_of_the_caller_is_stored_and_the_supervisor_gives_its_own(named: Site, call: Calls) -> None:
+def test_nothing_of_the_caller_is_stored_and_the_supervisor_gives_its_own(
+    named: Site, call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     submitted = call("submit", "report", "name=x", "-q")
     job_id = JobId(int(submitted.out))
     assert named.store.jobs.environment_of(job_id) == {}
+    monkeypatch.delenv("MINE")  # only the caller had it
     process = named.up("--until-idle")
     named.wait_status(job_id, JobStatus.COMPLETED)
     assert named.finish(process) == 0

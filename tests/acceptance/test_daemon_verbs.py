@@ -148,7 +148,7 @@ def test_what_is_wanted_starts_with_the_supervisor_and_ends_with_the_file(
     path.write_text("daemons: {web: {command: x, depends_on: nope}}")
     refused_up = run_cli("up", home=site.home.path)
     assert (refused_up.code, site.store.lives.unended()) == (2, [])
-    assert "daemons: no such daemon: 'nope'" in refused_up.err
+    assert "daemons: web: no such daemon: 'nope'" in refused_up.err
     path.write_text(f"daemons: {{web: {{command: 'while [ -e life ]; do sleep 0.02; done', cwd: {work}}}}}")
     call("daemon", "add", "tool", "--", "sleep", "600")
     supervisor = site.up()

@@ -192,7 +192,7 @@ def test_the_file_declares_them(jobctl: Shell) -> None:
     assert jobctl.out == "daemon web: keep_logs 2 → 5\n"
     path.write_text("daemons: {web: {command: x, depends_on: nope}}")
     assert jobctl("reload") == 2
-    assert "daemons: no such daemon: 'nope'; name it under daemons:" in jobctl.err
+    assert "daemons: web: no such daemon: 'nope'" in jobctl.err
     path.write_text("settings: {}")
     assert jobctl("reload") == 0
     assert jobctl.out == "daemon web: gone from the file; stopped\n"

@@ -152,3 +152,28 @@ def test_a_broken_schedule_changes_nothing(stage: Stage) -> None:
     with pytest.raises(BadInputError):
         apply(stage, FILE.replace("every: 10m", "cron: 0 0 31 2 *"))
     assert stage.store.schedules.list() == []
+
+
+def test_a_broken_one_of_the_file_is_mended_there_and_stays_gone_when_it_is_gone(
+    stage: Stage, table: Timetable
+) -> None:
+    apply(stage, FILE)
+    with stage.store.write():
+        stage.store.database.rows("UPDATE schedules SET timezone='No/Where'")
+    supervisor = stage.supervise()
+    supervisor.turn()
+    assert "unknown time zone" in (table.get().broken or "")
+    assert apply(stage, FILE) == []
+    assert apply(stage, FILE.replace("10m", "20m")) == ["schedule s: changed"]
+    assert (table.get().broken, table.get().enabled, table.get().text.timezone) == (None, True, "UTC")
+    with stage.store.write():
+        stage.store.database.rows("UPDATE schedules SET timezone='No/Where'")
+    stage.clock.step(10)
+    supervisor.turn()
+    jobs = FILE.partition("schedules:")[0]
+    assert apply(stage, jobs) == ["schedule s: gone from the file; disabled"]
+    stage.kill(supervisor)
+    stage.supervise().turn()
+    assert table.get().disabled_reason == "gone from the file"
+    assert apply(stage, FILE) == ["schedule s: is back; enabled"]
+    assert (table.get().broken, table.get().enabled, table.get().text.timezone) == (None, True, "UTC")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,3 +278,99 @@ def test_a_notice_says_ready_after_a_reload() -> None:
     assert pending.add(b"READY=1", 2.0)
     assert pending.notice() == Notice(ready=True)
     assert not pending.add(b"WATCHDOG=1\nSTATUS=x", 3.0)
+
+
+@pytest.mark.parametrize("name", ["notify", "notify.part"])
+def test_a_fifo_in_place_of_the_kept_address_is_replaced(
+    receiver: NotifyReceiver, tmp_path: Path, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    opened: list[str] = []
+    thread = threading.Thread(target=lambda: opened.append(receiver.open("d", str(tmp_path))), daemon=True)
+    thread.start()
+    thread.join(20)
+    waits = thread.is_alive()
+    if waits:  # it goes on, so that only this test fails
+        os.close(os.open(tmp_path / name, os.O_RDWR | os.O_NONBLOCK))
+    assert not waits
+    assert opened == [notify_address(str(tmp_path))]
+    assert os.listdir(tmp_path) == ["notify"]
+
+
+def test_an_address_that_somebody_else_has_is_given_up(receiver: NotifyReceiver, tmp_path: Path) -> None:
+    kept = notify_address(str(tmp_path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as squatter:
+        squatter.bind(bindable(kept))
+        address = expecting(receiver, tmp_path)
+    assert address != kept
+    assert notify_address(str(tmp_path)) == address
+    send(address, b"READY=1")
+    barrier(address)
+    assert receiver.take("d").ready
+
+
+def test_without_threads_a_daemon_is_not_heard_and_the_next_try_is_whole(
+    receiver: NotifyReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Resource temporarily unavailable"):
+                receiver.open("d", str(tmp_path))
+    address = expecting(receiver, tmp_path)
+    send(address, b"READY=1")
+    barrier(address)
+    assert receiver.take("d").ready
+
+
+def lingering() -> tuple[socket.socket, socket.socket]:
+    """A connection whose first end, closed last, waits a minute for what nobody reads; and the other end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    near.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            near.send(b"x" * 65536)
+    near.setblocking(True)
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return near, far
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_descriptor_that_closes_slowly_holds_nobody_up(
+    receiver: NotifyReceiver, tmp_path: Path, count: int
+) -> None:
+    address = receiver.open("d", str(tmp_path))
+    sent, judging = threading.Event(), threading.Event()
+
+    def is_member(_pid: int) -> bool:
+        judging.set()
+        return not sent.wait(60)
+
+    receiver.expect("d", is_member)
+    near, far = lingering()
+    with far:
+        send(address, b"first")
+        assert judging.wait(60)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client, near:
+            client.connect(bindable(address))
+            fds = array.array("i", [near.fileno()] * count).tobytes()
+            client.sendmsg([b"second"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        sent.set()  # what is on its way is the last of it, and closed by the receiver
+        foreign: list[int] = []
+        asker = threading.Thread(target=lambda: count_foreign(receiver, foreign), daemon=True)
+        asker.start()
+        asker.join(20)
+        assert foreign == [2]
+
+
+def count_foreign(receiver: NotifyReceiver, foreign: list[int]) -> None:
+    """Two messages of strangers were counted."""
+    found = 0
+    while found < 2:
+        found += receiver.take("d").foreign
+    foreign.append(found)
