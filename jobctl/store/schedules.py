@@ -193,6 +193,14 @@ class Schedules:
         )  # fmt: skip
         return row is not None
 
+    def release_missed(self, schedule_id: int, now: int) -> None:
+        """Slots that are yet to come are not missed any more: a clock that was far ahead had it so."""
+        rows = self._database.rows(
+            "DELETE FROM schedule_fires WHERE schedule_id=? AND due_at>? AND outcome='missed' RETURNING count",
+            (schedule_id, now),
+        )
+        self.count(schedule_id, missed=-sum(row[0] for row in rows))
+
     def is_decided(self, schedule_id: int, due_at: int) -> bool:
         """Whether the slot fired or will not fire any more."""
         return bool(

@@ -112,6 +112,7 @@ class Settlement:
         if decided.has_ended and not schedule.ended:
             self.tell(EventKind.SCHEDULE_ENDED, {})
         if decided.warning is not None:
+            self._store.schedules.release_missed(schedule.id, self._now)
             self.tell(EventKind.SCHEDULE_CHANGED, {"warning": decided.warning})
 
     # --- one slot ---

@@ -222,6 +222,23 @@ def test_a_clock_that_is_set_fires_no_slot_twice(stage: Stage, table: Timetable,
     assert 0 <= ended.next_at - stage.clock.now_ms() <= DAY * 1000 + 600_000
 
 
+def test_slots_missed_by_a_clock_far_ahead_fire_once_it_is_right_again(stage: Stage, table: Timetable) -> None:
+    table.add(every="10m", overlap="allow", missed="latest")
+    supervisor = stage.supervise()
+    supervisor.turn()
+    start = stage.clock.now_ms()
+    stage.clock.step(3 * DAY)
+    supervisor.turn()
+    assert table.get().missed_count > 400
+    stage.clock.step(-3 * DAY)
+    for _ in range(7):
+        supervisor.turn()
+        stage.clock.advance(10 * MINUTE)
+    dues = [due for due in table.fired() if due < start + DAY * 1000]
+    assert dues == [start + 600_000 * number for number in range(1, 7)]
+    assert table.get().missed_count == sum(fire.count for fire in table.fires() if fire.outcome == "missed")
+
+
 @pytest.mark.parametrize(("missed", "runs"), [("skip", 0), ("latest", 1), ("all", 6)])
 def test_a_suspended_machine_has_missed_slots(stage: Stage, table: Timetable, missed: str, runs: int) -> None:
     table.add(every="10m", overlap="allow", missed=missed, missed_grace="59m")
