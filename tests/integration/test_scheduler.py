@@ -222,7 +222,9 @@ def test_a_clock_that_is_set_fires_no_slot_twice(stage: Stage, table: Timetable,
     assert 0 <= ended.next_at - stage.clock.now_ms() <= DAY * 1000 + 600_000
 
 
-def test_slots_missed_by_a_clock_far_ahead_fire_once_it_is_right_again(stage: Stage, table: Timetable) -> None:
+def test_slots_missed_by_a_clock_far_ahead_fire_once_it_is_right_again(
+    stage: Stage, table: Timetable
+) -> None:
     table.add(every="10m", overlap="allow", missed="latest")
     supervisor = stage.supervise()
     supervisor.turn()
