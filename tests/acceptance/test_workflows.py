@@ -109,7 +109,7 @@ def test_the_example_of_the_notes_runs_to_its_end_with_an_approval(place: Place)
     )
     assert place("workflow", "approve", "1", "confirm").code == 0
     document = place("workflow", "run", "nightly.yaml", "--dry-run", "--json").document
-    assert document["steps"][0]["does"] == f'./scan.py {place.root}/incoming >> "$JOBCTL_OUTPUT"'
+    assert document["steps"][0]["does"] == f"./scan.py '{place.root}/incoming' >> \"$JOBCTL_OUTPUT\""
     # The failed prune is tried again twice, 10 s apart; cancelling that ends it.
     place.wait_for_step(1, "prune", "waiting")
     steps = place.steps("1")

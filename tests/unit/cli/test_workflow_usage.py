@@ -171,7 +171,7 @@ def test_a_dry_run_prints_what_is_known_and_stores_nothing(files: Path) -> None:
         "  5  ask  (after full, part)",
         "       asks: Go on with quick?",
         "rollback (on_failure): scan",
-        "on_exit: echo quick",
+        "on_exit: echo 'quick'",
         "estimate: none, it has not run yet",
     ]
     document = call_main("workflow", "run", "flow.yaml", "--set", "target=x", "--dry-run", "--json").document
