@@ -222,18 +222,21 @@ class _Reading:
 
     def numbers(self, text: str, kind: FieldKind) -> tuple[int, ...]:
         """What a plain field holds, ascending."""
+        items = text.split(",")
         numbers: set[int] = set()
-        for item in text.split(","):
-            numbers.update(self._item(item, kind))
+        for item in items:
+            numbers.update(self._item(item, kind, is_alone=len(items) == 1))
         return tuple(sorted(numbers))
 
-    def _item(self, item: str, kind: FieldKind) -> list[int]:
+    def _item(self, item: str, kind: FieldKind, *, is_alone: bool) -> list[int]:
         match = re.fullmatch(_ITEM, item)
         if match is None or (match[1] == "*" and match[2]):
             self._refuse(kind, item, "not a number, range, list or step")
         step = int(match[3] or 1)
-        if not 1 <= step <= kind.high - kind.low + 1:
-            self._refuse(kind, item, f"a step is 1 to {kind.high - kind.low + 1}")
+        most = kind.high - kind.low + 1
+        # Alone it is a slip of the finger. In a list it is the known trick for "the first Monday": ``*/100,1-7 * MON``.
+        if step < 1 or (step > most and is_alone):
+            self._refuse(kind, item, f"a step is 1 to {most}")
         if match[1] == "*":
             return list(range(kind.low, kind.high + 1, step))
         first = self._number(match[1], kind, item)

@@ -1,4 +1,4 @@
-"""Every row of ``tests/data/cron/cron_vectors.json``: agreed with, or on the list of deliberate differences."""
+"""Every row of ``tests/data/cron/cron_vectors.json`` is agreed with."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ _Row = Mapping[str, str | int | None]
 ROWS: list[_Row] = json.loads(
     (Path(__file__).parents[2] / "data" / "cron" / "cron_vectors.json").read_text(encoding="utf-8")
 )
-DIFFERENT = {
-    # A step beyond the field is a slip of the finger: cronexpr and Quartz refuse it too. cronsim takes ``*/100,1-7``
-    # as a trick to make the day fields AND; ``*/31,1-7`` does the same here.
-    "policy: oversized step refused": {374, 375, 376, 377},
-}
 _FIXED_ZONES = {"fixed+05:30": "Asia/Kolkata"}
 
 
@@ -47,28 +42,16 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
 
 
 def test_the_rows_that_other_projects_expect_come_out_as_expected() -> None:
-    different = {row_id for rows in DIFFERENT.values() for row_id in rows}
-    wrong = [row for row in ROWS if row["id"] not in different and not _agrees(row)]
-    print(f"cron vectors: {len(ROWS) - len(wrong) - len(different)} of {len(ROWS)} rows agree")
+    wrong = [row for row in ROWS if not _agrees(row)]
+    print(f"cron vectors: {len(ROWS) - len(wrong)} of {len(ROWS)} rows agree")
     assert wrong == []
     assert len(ROWS) == 469
 
 
-@pytest.mark.parametrize("category", DIFFERENT)
-def test_a_row_listed_as_different_is_different(category: str) -> None:
-    listed = [row for row in ROWS if row["id"] in DIFFERENT[category]]
-    assert len(listed) == len(DIFFERENT[category])
-    assert not any(_agrees(row) for row in listed)
-
-
-def test_the_trick_of_the_oversized_step_has_another_spelling() -> None:
-    zone = ZoneInfo("UTC")
-    line = parse_cron("1 1 */31,1-7 * MON")
-    for row in ROWS:
-        if row["id"] in DIFFERENT["policy: oversized step refused"]:
-            assert line.next_after(_instant(str(row["start"]), zone), zone) == _instant(
-                str(row["expected_next"]), zone
-            )
+def test_an_oversized_step_is_refused_alone_and_taken_in_a_list() -> None:
+    with pytest.raises(BadInputError, match="a step is 1 to 31"):
+        parse_cron("1 1 */100 * MON")
+    assert parse_cron("1 1 */100,1-7 * MON")
 
 
 def test_raw_croniter_would_not_pass() -> None:
