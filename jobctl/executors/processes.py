@@ -109,11 +109,16 @@ def start_ticks(pid: int) -> int | None:
 
 
 def runs_since(pid: int, ticks: int) -> bool:
-    """Whether the process that is ``pid`` since ``ticks`` still runs; a zombie does not."""
+    """Whether the process that is ``pid`` since ``ticks`` still runs, or waits for us to hear how it ended.
+
+    A zombie of somebody else (an init that does not reap) has ended; one of ours is about to be reaped with its code.
+    """
     if not LINUX:
         return foreign.start_ticks(pid) == ticks
     entry = _read_entry(pid)
-    return entry is not None and entry.start_ticks == ticks and entry.state not in "ZXx"
+    if entry is None or entry.start_ticks != ticks:
+        return False
+    return entry.state not in "ZXx" or (entry.state == "Z" and entry.ppid == os.getpid())
 
 
 def now_ticks() -> int:
