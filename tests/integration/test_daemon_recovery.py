@@ -309,9 +309,13 @@ def test_what_lies_where_generations_should_stops_no_supervisor(stage: DaemonSta
 
 
 def test_a_main_process_that_nobody_reaps_has_ended(stage: DaemonStage) -> None:
-    child = subprocess.Popen(["/bin/sh", "-c", "exit 3"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie, as under an init that does not reap
+    # A zombie as under an init that does not reap: sleep was never told of its child.
+    text = "sh -c 'exit 3' & echo $!; exec sleep 1000"
+    child = subprocess.Popen(["/bin/sh", "-c", text], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    main = int(child.stdout.readline())
     try:
+        wait_until(lambda: ProcessTable.read().entries[main].state == "Z")
         process = DaemonProcess(
             Generation(1),
             AttemptDirectory(str(stage.path("none"))),
@@ -320,10 +324,11 @@ def test_a_main_process_that_nobody_reaps_has_ended(stage: DaemonStage) -> None:
             0,
             0.0,
         )
-        process.adopt_main(child.pid, start_ticks(child.pid) or 0, vouched=True)
+        process.adopt_main(main, start_ticks(main) or 0, vouched=True)
         assert process.note_leader(1.0, 1000)
     finally:
-        child.wait()
+        child.kill()
+        child.communicate()
 
 
 def test_a_new_life_still_counts_the_failures_until_a_start_by_hand(stage: DaemonStage) -> None:
