@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from jobctl.actions.submissions import unknown_queue
@@ -86,17 +86,21 @@ def _check_resources(store: Store, submissions: Iterable[Submission]) -> None:
     wanted = {(name, amount) for job in submissions for name, amount in job.resources.items()}
     totals = store.queues.resources() if wanted else {}
     for name, amount in sorted(wanted):
-        if name not in totals:
-            known = ", ".join(sorted(totals)) or "none"
-            hint = f"name it under resources: in jobctl.yaml (known: {known})"
-            raise BadInputError("no such resource", name, hint, "E_RESOURCE")
-        if amount > totals[name]:
-            raise BadInputError(
-                f"there are {totals[name]} of the resource {name}, fewer than",
-                amount,
-                "ask for less",
-                "E_RESOURCE",
-            )
+        error = resource_error(name, amount, totals)
+        if error is not None:
+            raise error
+
+
+def resource_error(name: str, amount: int, totals: Mapping[str, int]) -> BadInputError | None:
+    """Why there is not so much of the resource; None: there is."""
+    if name not in totals:
+        known = ", ".join(sorted(totals)) or "none"
+        hint = f"name it under resources: in jobctl.yaml (known: {known})"
+        return BadInputError("no such resource", name, hint, "E_RESOURCE")
+    if amount > totals[name]:
+        what = f"there are {totals[name]} of the resource {name}, fewer than"
+        return BadInputError(what, amount, "ask for less", "E_RESOURCE")
+    return None
 
 
 def _with_known_parents(store: Store, submissions: Sequence[Submission]) -> list[Submission]:

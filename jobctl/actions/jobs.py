@@ -176,7 +176,8 @@ def release(store: Store, selector: Selector, clock: Clock) -> list[Done]:
 def pause(store: Store, selector: Selector, clock: Clock) -> list[Done]:
     """The processes of running jobs will be stopped, and with them the clock of the time-out.
 
-    Of a batch its running items are. Pausing a paused one changes nothing.
+    Of a batch its running items are. Of a workflow what runs is, and nothing of it starts before it goes on: no step,
+    no further try, no undo command, no handler. Pausing a paused one changes nothing.
 
     Raises:
         NotFoundError: a job named outright does not exist.
@@ -199,8 +200,14 @@ def _pause(store: Store, clock: Clock, jobs: Iterable[Selected], paused: bool) -
     now, action = clock.now_ms(), Action.PAUSING if paused else Action.RESUMING
     done: dict[JobId, Done] = {}
     for job in jobs:
-        wanted = [job.id] if store.jobs.has_process(job.id) else store.jobs.descendants(job.id)
-        changed = [job_id for job_id in wanted if store.transitions.request_pause(job_id, paused, now)]
+        # A run of a workflow has no process either, but starts nothing while it is paused.
+        wanted = [job.id] if store.jobs.has_process(job.id) else [job.id, *store.jobs.descendants(job.id)]
+        changed = [
+            job_id
+            for job_id in wanted
+            if store.transitions.request_pause(job_id, paused, now)
+            or store.run_pauses.set(job_id, paused, now)
+        ]
         if job.outright and not changed:
             if not paused:
                 hint = "see: jobctl explain" if job.reason is None else f"its reason is: {job.reason}"

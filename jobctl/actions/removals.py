@@ -52,6 +52,8 @@ def remove(store: Store, selector: Selector, clock: Clock) -> list[Removed]:
             if job.outright and job.status is JobStatus.RUNNING:
                 hint = f"end it first: jobctl cancel {job.id}"
                 raise StateConflictError("cannot remove a running job", job.id, hint)
+            if job.outright:
+                _check_unneeded(store, job.id)
         wanted = [job.id for job in selected if job.status in REMOVABLE]
         outright = [job.id for job in selected if job.outright]
         removed = _remove(store, outright, clock)
@@ -65,6 +67,20 @@ def remove(store: Store, selector: Selector, clock: Clock) -> list[Removed]:
     if removed:
         wake(store.home)
     return sorted(removed, key=lambda one: one.id)
+
+
+def _check_unneeded(store: Store, job_id: JobId) -> None:
+    """The job is no run that is a step of one that has not ended: that may have to undo what it did.
+
+    Raises:
+        StateConflictError: it is.
+    """
+    above = store.workflows.run_of(job_id)
+    if above is None or store.workflows.get(job_id) is None:
+        return
+    if not store.jobs.statuses([above]).get(above, JobStatus.COMPLETED).is_terminal:
+        hint = f"end that first: jobctl workflow cancel {above}"
+        raise StateConflictError(f"the run is a step of workflow {above}, which has not ended", job_id, hint)
 
 
 def count_removable(store: Store, selector: Selector) -> int:

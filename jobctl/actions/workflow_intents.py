@@ -8,28 +8,17 @@ from __future__ import annotations
 from jobctl.actions.jobs import CancelOptions, Done, cancel
 from jobctl.actions.supervisors import wake
 from jobctl.actions.workflow_retries import one_workflow
+from jobctl.actions.workflow_steps import find_step
 from jobctl.clock import Clock
-from jobctl.errors import NotFoundError, StateConflictError
-from jobctl.model.problems import did_you_mean
+from jobctl.errors import StateConflictError
 from jobctl.model.selectors import parse_selector
 from jobctl.model.states import JobId
-from jobctl.model.workflow_runs import Decision, StepRun
-from jobctl.model.workflow_states import StepStatus
+from jobctl.model.workflow_runs import Answer
+from jobctl.model.workflow_states import RollbackState, StepStatus
 from jobctl.store import Store
 
-
-def one_step(store: Store, job_id: JobId, step: str) -> StepRun:
-    """The step of the run.
-
-    Raises:
-        NotFoundError: there is no such run, or it has no such step.
-    """
-    one_workflow(store, job_id)
-    found = store.workflows.step(job_id, step)
-    if found is None:
-        known = [one.id for one in store.workflows.steps(job_id)]
-        raise NotFoundError("no such step", step, did_you_mean(step, known[:100]))
-    return found
+_NO_ROLLBACK = -1
+"""The number of none: whatever was undone in one is not passed over."""
 
 
 def cancel_workflow(
@@ -58,10 +47,15 @@ def roll_back_workflow(store: Store, job_id: JobId, clock: Clock) -> None:
 
     Raises:
         NotFoundError: there is no such run.
-        StateConflictError: it has not ended.
+        StateConflictError: it has not ended, or everything is undone already.
     """
     with store.write():
         run = one_workflow(store, job_id)
+        if run.rollback is RollbackState.COMPLETE and run.status.is_terminal:
+            undo_if = store.workflows.bundle(job_id).undo_if
+            if store.undos.next_undo(job_id, _NO_ROLLBACK, undo_if) is None:
+                hint = f"run it again with: jobctl workflow retry {job_id}"
+                raise StateConflictError("the workflow is rolled back already", job_id, hint)
         if not store.resets.roll_back(job_id, clock.now_ms()):
             hint = f"end it first with: jobctl workflow cancel {job_id} --rollback"
             raise StateConflictError(f"cannot roll back a {run.status.value} workflow", job_id, hint)
@@ -70,25 +64,25 @@ def roll_back_workflow(store: Store, job_id: JobId, clock: Clock) -> None:
 
 def approve_step(store: Store, job_id: JobId, step: str, clock: Clock, by: str | None = None) -> None:
     """The step completes; see ``_answer``."""
-    _answer(store, job_id, step, Decision.APPROVED, by, clock)
+    _answer(store, job_id, step, Answer.APPROVED, by, clock)
 
 
 def reject_step(store: Store, job_id: JobId, step: str, clock: Clock, by: str | None = None) -> None:
     """The step fails; see ``_answer``."""
-    _answer(store, job_id, step, Decision.REJECTED, by, clock)
+    _answer(store, job_id, step, Answer.REJECTED, by, clock)
 
 
-def _answer(store: Store, job_id: JobId, step: str, decision: Decision, by: str | None, clock: Clock) -> None:
-    """What ``by`` said to the step is on record.
+def _answer(store: Store, job_id: JobId, step: str, decision: Answer, by: str | None, clock: Clock) -> None:
+    """What ``by`` said to the step, which may be one of a run within (``part/confirm``), is on record.
 
     Raises:
         NotFoundError: there is no such run or step.
         StateConflictError: the step waits for no approval (any more).
     """
     with store.write():
-        found = one_step(store, job_id, step)
+        run_id, found = find_step(store, job_id, step)
         now = clock.now_ms()
-        if not store.resets.answer(job_id, step, decision, by, now):
+        if not store.resets.answer(run_id, found.id, decision, by, now):
             expired = found.expires_at is not None and found.expires_at <= now
             hint = "its time has run out" if expired else f"it is {found.status.value}"
             if found.status is StepStatus.WAITING and not expired:

@@ -18,8 +18,8 @@ from jobctl.model.states import JobId
 from jobctl.model.workflow_bundles import WorkflowBundle, check_bundle
 from jobctl.model.workflow_plans import DefinitionChoice, RecordedStep, RetryPlan, RetryRequest, plan_retry
 from jobctl.model.workflow_runs import StepRun, WorkflowRun
-from jobctl.model.workflow_states import StepStatus
-from jobctl.model.workflows import WorkflowDefinition
+from jobctl.model.workflow_states import NeedState, StepStatus, decide
+from jobctl.model.workflows import StepDefinition, WorkflowDefinition
 from jobctl.store import Store
 from jobctl.store.resets import Reset
 
@@ -72,8 +72,57 @@ def _plan(store: Store, run: WorkflowRun, wish: RetryWish) -> RetryPlan:
     bundle = _bundle(store, job_id, wish)
     definition = bundle.definition
     _params(store, run, definition, wish)
-    recorded = {step.id: RecordedStep(step.status, step.spec_hash) for step in store.workflows.steps(job_id)}
-    return plan_retry(wish.request, recorded, definition.needs, bundle.spec_hashes)
+    steps = {step.id: step for step in store.workflows.steps(job_id)}
+    recorded = {step.id: RecordedStep(step.status, step.spec_hash) for step in steps.values()}
+    plan = plan_retry(wish.request, recorded, definition.needs, bundle.spec_hashes)
+    _check_readiness(job_id, wish.request, plan, definition, steps)
+    return plan
+
+
+def _check_readiness(
+    job_id: JobId,
+    request: RetryRequest,
+    plan: RetryPlan,
+    definition: WorkflowDefinition,
+    steps: Mapping[str, StepRun],
+) -> None:
+    """The step that was named will run: what it needs, as far as that stays as it is, lets it.
+
+    Raises:
+        StateConflictError: the attempt would be burnt for nothing.
+    """
+    named = request.only_step or request.from_step
+    if named is None:
+        return
+    again, definitions = set(plan.runs), {step.id: step for step in definition.steps}
+    needs = definitions[named].needs
+    if not again.isdisjoint(needs):
+        return  # what it needs runs again before it; so does what is new
+    states = [_need_state(definitions[need], steps[need]) for need in needs]
+    decision = decide(definitions[named].trigger, states)
+    if decision.status is StepStatus.READY:
+        return
+    blocking = next((state for state in states if state.blocks), None)
+    cause = next(iter(needs), named) if blocking is None else blocking.root_cause
+    why = decision.message if blocking is None else f"needs {blocking.id}, which {_ended(blocking)}"
+    hint = f"retry what it needs: jobctl workflow retry {job_id} --from {cause}"
+    raise StateConflictError(f"the step would not run: {why}", named, hint)
+
+
+def _need_state(definition: StepDefinition, step: StepRun) -> NeedState:
+    return NeedState(step.id, step.status, definition.continue_on_error, definition.optional, step.cause)
+
+
+def _ended(need: NeedState) -> str:
+    match need.status:
+        case StepStatus.FAILED:
+            return "failed"
+        case StepStatus.TIMEOUT:
+            return "ran out of time"
+        case StepStatus.UPSTREAM_FAILED:
+            return f"could not run because {need.root_cause} failed"
+        case _:
+            return f"was {need.status.value.replace('_', ' ')}"
 
 
 def retry_workflow(store: Store, job_id: JobId, wish: RetryWish, clock: Clock) -> RetryPlan:

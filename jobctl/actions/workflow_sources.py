@@ -9,27 +9,29 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobctl.configuration import configuration_path
 from jobctl.errors import BadFileError, BadInputError, JobctlError, NotFoundError, UnusableError
-from jobctl.model.documents import Json
+from jobctl.model.documents import canonical_json
 from jobctl.model.homes import Home
 from jobctl.model.names import check_name
-from jobctl.model.parameters import Parameter, read_value, unknown_parameter
-from jobctl.model.problems import Mark, Problem, file_error
+from jobctl.model.problems import Problem, file_error
 from jobctl.model.templates import OPENING
 from jobctl.model.workflow_bundles import DEEPEST_NESTING, WorkflowBundle
-from jobctl.model.workflow_files import parse_workflow
-from jobctl.model.workflows import StepDefinition, StepKind, WorkflowDefinition
-from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode, read_yaml
+from jobctl.model.workflow_files import read_workflow
+from jobctl.model.workflow_parts import Asked, PartStep, asked_by, workflow_steps, wrong_arguments
+from jobctl.model.workflows import WorkflowDefinition
 
 LARGEST_FILE = 16 << 20
 ENDINGS = (".yaml", ".yml", ".json")
 DIRECTORY = "workflows"
 STDIN = "-"
 CODE = "E_WORKFLOW"
+MOST_STEPS_WITHIN = 50_000
+"""Of all the workflows that the steps of one run, and those that theirs run."""
+LARGEST_WITHIN = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,27 @@ class LoadedWorkflow:
 
     source: WorkflowSource
     bundle: WorkflowBundle
+    asked: tuple[Asked, ...] = ()
+    """The queues and resources that its steps and those of its parts name."""
 
     @property
     def definition(self) -> WorkflowDefinition:
         """The workflow itself."""
         return self.bundle.definition
+
+
+class WrongFilesError(BadFileError):
+    """Several files are wrong; ``files`` has the error of each."""
+
+    files: tuple[JobctlError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedWorkflows:
+    """What was found of several files or names, each as it was written."""
+
+    good: list[tuple[str, LoadedWorkflow]]
+    wrong: list[tuple[str, JobctlError]]
 
 
 def is_path(text: str) -> bool:
@@ -89,11 +107,11 @@ def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
 
     Raises:
         NotFoundError: there is no such file or name.
-        BadFileError: ``E_WORKFLOW``: it or one that it runs is wrong; every problem of that file.
+        BadFileError: ``E_WORKFLOW``: it or one that it runs is wrong; every problem of every file.
         BadInputError: not UTF-8, too large, no regular file.
         UnusableError: it cannot be read, or belongs to a name and others may write to it.
     """
-    return _Loading(home).load(find_workflow(text, home, cwd), ())
+    return _Loading(home).load(find_workflow(text, home, cwd))
 
 
 def find_workflow(text: str, home: Home, cwd: str) -> WorkflowSource:
@@ -168,37 +186,101 @@ def _decoded(data: bytes, shown: str) -> str:
         raise BadInputError(f"{where}: not UTF-8", None, "save it as UTF-8", CODE) from None
 
 
+def check_workflows(texts: Sequence[str], home: Home, cwd: str) -> CheckedWorkflows:
+    """Each of several files or names, loaded; what is wrong with the others, each problem once."""
+    good: list[tuple[str, LoadedWorkflow]] = []
+    wrong: list[tuple[str, JobctlError]] = []
+    for text in texts:
+        try:
+            good.append((text, load_workflow(text, home, cwd)))
+        except JobctlError as error:
+            wrong.append((text, error))
+    return CheckedWorkflows(good, wrong)
+
+
+def wrong_files(errors: Sequence[tuple[str, JobctlError]], summary: str = "") -> WrongFilesError:
+    """What is wrong with files as one error; ``summary`` instead of how many problems there are and the first."""
+    files: dict[str, tuple[str, JobctlError]] = {}
+    for file, error in errors:
+        for one in error.files if isinstance(error, WrongFilesError) else (error,):
+            files.setdefault(f"{one} {one.problems if isinstance(one, BadFileError) else ''}", (file, one))
+    details: list[str] = []
+    problems: list[dict[str, object]] = []
+    for file, one in files.values():
+        if isinstance(one, BadFileError):
+            details += [] if len(one.problems) > 1 else [str(one)]
+            details += one.details
+            problems += one.problems
+        else:
+            details.append(str(one))
+            place = {"file": file, "line": None, "column": None}
+            problems.append({**place, "message": one.what, "value": one.value, "hint": one.hint or None})
+    first = str(next(iter(files.values()))[1]).split("the first is ")[-1]
+    what = summary or f"{len(problems)} problems in {len(files)} files; the first is {first}"
+    found = WrongFilesError(what, None, "", CODE, details=tuple(details), problems=tuple(problems))
+    found.files = tuple(one for _, one in files.values())
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A file that was read, with all that its steps run."""
+
+    definition: WorkflowDefinition | None
+    """None: the file itself is wrong."""
+    bundle: WorkflowBundle | None = None
+    """None: it or a file below it is wrong."""
+    depth: int = 1
+    steps: int = 0
+    """In the bundle, which holds a file once for each way that it is named."""
+    size: int = 0
+    """Characters of that as it is stored."""
+
+
 class _Loading:
-    """One loading; a file that several steps run is read once."""
+    """One loading; a file that several steps run is read once, and every file whatever is wrong with the others."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._loaded: dict[str, WorkflowBundle] = {}
+        self._parts: dict[str, _Part] = {}
+        self._wrong: dict[str, BadFileError] = {}
+        self._order: dict[str, list[Asked]] = {}
+        """By path, in the order in which they were read: what they ask for."""
 
-    def load(self, source: WorkflowSource, above: tuple[str, ...]) -> LoadedWorkflow:
-        definition = parse_workflow(source.text, source.shown)
-        chain = (*above, source.path)
-        parts: dict[str, WorkflowBundle] = {}
-        wrong: list[tuple[StepDefinition, str, JobctlError]] = []
-        for step in definition.steps:
-            if step.kind is not StepKind.WORKFLOW or step.target is None:
-                continue
+    def load(self, source: WorkflowSource) -> LoadedWorkflow:
+        found = self._read(source, ())
+        wrong = [(source.shown, self._wrong[path]) for path in self._order if path in self._wrong]
+        if found.bundle is None:
+            raise wrong[0][1] if len(wrong) == 1 else wrong_files(wrong)
+        asked = tuple(one for asked in self._order.values() for one in asked)
+        return LoadedWorkflow(source, found.bundle, asked)
+
+    def _read(self, source: WorkflowSource, above: tuple[str, ...]) -> _Part:
+        """The workflow with those that its steps run; what is wrong is noted."""
+        read = read_workflow(source.text, source.shown)
+        problems, chain = list(read.problems), (*above, source.path)
+        self._order[source.path] = []
+        parts: dict[str, _Part] = {}
+        for step in workflow_steps(read.root):
             try:
                 if step.target not in parts:
                     parts[step.target] = self._part(step.target, source, chain)
-            except BadFileError:
-                raise  # it tells its own places
+                    _check_size(step, parts.values())
             except JobctlError as error:
-                wrong.append((step, "workflow", error))
+                problems.append(Problem(step.mark, error.what, error.value, error.hint))
                 continue
-            wrong += [
-                (step, "with", error) for error in _wrong_arguments(step, parts[step.target].definition)
-            ]
-        if wrong:
-            raise _at_their_places(source, wrong)
-        return LoadedWorkflow(source, WorkflowBundle(definition, parts))
+            definition = parts[step.target].definition
+            wrong = [] if definition is None else wrong_arguments(step, definition)
+            problems += [Problem(step.arguments_mark, error.what, error.value, error.hint) for error in wrong]
+        if problems:
+            self._wrong[source.path] = file_error(source.shown, source.text, problems, CODE)
+        elif read.definition is not None:
+            self._order[source.path] = asked_by(source.shown, read.root, read.definition)
+        return _bundled(
+            read.definition, {} if problems else parts, is_wrong=bool(problems), is_part=bool(above)
+        )
 
-    def _part(self, target: str, source: WorkflowSource, chain: tuple[str, ...]) -> WorkflowBundle:
+    def _part(self, target: str, source: WorkflowSource, chain: tuple[str, ...]) -> _Part:
         """The workflow that a step runs; its relative paths are seen from its own file."""
         found = find_workflow(target, self._home, source.directory) if target != STDIN else None
         if found is None:
@@ -212,17 +294,40 @@ class _Loading:
             raise BadInputError(
                 f"workflows nested deeper than {DEEPEST_NESTING}", target, "run it by a step of its own", CODE
             )
-        bundle = self._loaded.get(found.path)
-        if bundle is None or _depth(bundle) + len(chain) > DEEPEST_NESTING:
-            shown = replace(found, shown=_shown_from(source, found))
-            made = self.load(shown, chain).bundle
-            bundle = replace(made, definition=_placed(made.definition, found.directory))
-            self._loaded[found.path] = bundle
-        return bundle
+        part = self._parts.get(found.path)
+        if part is None or (part.bundle is not None and part.depth + len(chain) > DEEPEST_NESTING):
+            made = self._read(replace(found, shown=_shown_from(source, found)), chain)
+            bundle = made.bundle
+            if bundle is not None:
+                bundle = replace(bundle, definition=_placed(bundle.definition, found.directory))
+            part = self._parts[found.path] = replace(made, bundle=bundle)
+        return part
 
 
-def _depth(bundle: WorkflowBundle) -> int:
-    return 1 + max((_depth(part) for part in bundle.parts.values()), default=0)
+def _check_size(step: PartStep, parts: Iterable[_Part]) -> None:
+    """Files that name each other in many ways stay small: a run records each way on its own.
+
+    Raises:
+        BadInputError: ``E_WORKFLOW``.
+    """
+    hint = "start it by a command instead: run: jobctl workflow run FILE"
+    if sum(part.steps for part in parts) > MOST_STEPS_WITHIN:
+        raise BadInputError(f"more than {MOST_STEPS_WITHIN:,} steps within", step.target, hint, CODE)
+    if sum(part.size for part in parts) > LARGEST_WITHIN:
+        raise BadInputError("more than 64 MiB within", step.target, hint, CODE)
+
+
+def _bundled(
+    definition: WorkflowDefinition | None, parts: Mapping[str, _Part], *, is_wrong: bool, is_part: bool
+) -> _Part:
+    bundles = {target: part.bundle for target, part in parts.items() if part.bundle is not None}
+    if definition is None or is_wrong or len(bundles) < len(parts):
+        return _Part(definition)
+    depth = 1 + max((part.depth for part in parts.values()), default=0)
+    steps = len(definition.steps) + sum(part.steps for part in parts.values())
+    size = len(canonical_json(definition.document())) if is_part else 0
+    size += sum(part.size for part in parts.values())
+    return _Part(definition, WorkflowBundle(definition, bundles), depth, steps, size)
 
 
 def _shown_from(source: WorkflowSource, found: WorkflowSource) -> str:
@@ -237,53 +342,3 @@ def _placed(definition: WorkflowDefinition, directory: str) -> WorkflowDefinitio
     if cwd is not None and cwd.startswith(("/", "~", OPENING)):
         return definition
     return replace(definition, cwd=directory if cwd is None else os.path.join(directory, cwd))
-
-
-def _wrong_arguments(step: StepDefinition, child: WorkflowDefinition) -> list[JobctlError]:
-    """What is wrong with ``with:`` as far as the files tell; values of a run are checked when the step starts."""
-    known = {parameter.name: parameter for parameter in child.params}
-    wrong: list[JobctlError] = [
-        unknown_parameter(name, known) for name in step.arguments if name not in known
-    ]
-    for name, parameter in known.items():
-        if name not in step.arguments:
-            if parameter.required:
-                hint = f"{child.name} needs it: with: {{{name}: …}}"
-                wrong.append(BadInputError("parameter missing", name, hint, "E_PARAMETER"))
-        elif (error := _wrong_value(parameter, step.arguments[name])) is not None:
-            wrong.append(error)
-    return wrong
-
-
-def _wrong_value(parameter: Parameter, value: Json) -> JobctlError | None:
-    if OPENING in str(value):
-        return None
-    try:
-        read_value(parameter, value, "/")
-    except BadInputError as error:
-        return error
-    return None
-
-
-def _at_their_places(
-    source: WorkflowSource, wrong: Sequence[tuple[StepDefinition, str, JobctlError]]
-) -> BadFileError:
-    root, _ = read_yaml(source.text)
-    problems = [
-        Problem(_place_of(root, step.id, key), error.what, error.value, error.hint)
-        for step, key, error in wrong
-    ]
-    return file_error(source.shown, source.text, problems, CODE)
-
-
-def _place_of(root: Node | None, step_id: str, key: str) -> Mark:
-    """Where ``key`` of a step stands, else its ``workflow``."""
-    steps = root.entries["steps"][1] if isinstance(root, MappingNode) and "steps" in root.entries else None
-    for step in steps.items if isinstance(steps, SequenceNode) else ():
-        if not isinstance(step, MappingNode) or "id" not in step.entries:
-            continue
-        name = step.entries["id"][1]
-        if isinstance(name, ScalarNode) and name.text == step_id:
-            entry = step.entries.get(key) or step.entries.get("workflow")
-            return step.mark if entry is None else entry[1].mark
-    return Mark(1, 1)

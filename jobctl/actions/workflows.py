@@ -13,18 +13,19 @@ from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import wake
 from jobctl.actions.workflow_retries import one_workflow
 from jobctl.actions.workflow_sources import STDIN, LoadedWorkflow
+from jobctl.actions.workflow_steps import find_step
 from jobctl.clock import Clock
 from jobctl.errors import NotFoundError
 from jobctl.model.documents import Json
 from jobctl.model.explanations import Cause
 from jobctl.model.jobs import Job
 from jobctl.model.parameters import bind
-from jobctl.model.problems import did_you_mean
 from jobctl.model.specs import Submission
-from jobctl.model.states import JobKind
+from jobctl.model.states import JobId, JobKind, JobStatus
 from jobctl.model.workflow_bundles import WorkflowBundle
-from jobctl.model.workflow_explanations import RunFacts, explain_run, explain_step
+from jobctl.model.workflow_explanations import KnownRun, explain_run, explain_step
 from jobctl.model.workflow_previews import WorkflowPreview, preview
+from jobctl.model.workflow_questions import Question
 from jobctl.model.workflow_runs import StepRun, WorkflowRun, WorkflowSubmission
 from jobctl.model.workflows import WorkflowDefinition
 from jobctl.store import Store
@@ -42,15 +43,18 @@ class WorkflowReport:
     steps: list[StepRun]
     items: Mapping[str, list[StepRun]]
     """Of the steps with ``foreach`` whose list is known."""
+    questions: list[Question]
+    """What it and the runs within it wait for."""
 
-    def facts(self) -> RunFacts:
+    def facts(self) -> KnownRun:
         """What explanations are made of."""
-        instants = {step.expires_at for step in self.steps if step.expires_at is not None}
-        return RunFacts(
+        instants = {one.expires_at for one in self.questions if one.expires_at is not None}
+        return KnownRun(
             self.run,
             self.definition,
             {step.id: step for step in self.steps},
             {at: wall(at) for at in instants},
+            self.questions,
         )
 
 
@@ -118,9 +122,26 @@ def source_of(job: Job) -> str | None:
     return None if path == STDIN else os.fsdecode(native(path))
 
 
-def list_runs(store: Store, limit: int | None = None, *, with_parts: bool = False) -> list[WorkflowRun]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which runs are asked for: the newest so many of those that fit."""
+
+    limit: int | None = None
+    statuses: frozenset[JobStatus] = frozenset()
+    """None at all: in any."""
+    name: str | None = None
+
+
+def list_runs(store: Store, wanted: Listed | None = None, *, with_parts: bool = False) -> list[WorkflowRun]:
     """Runs, newest first; those that are steps of others only ``with_parts``."""
-    return store.workflows.list(limit, with_parts=with_parts)
+    asked = wanted or Listed()
+    is_narrow = bool(asked.statuses) or asked.name is not None
+    found = store.workflows.list(None if is_narrow else asked.limit, with_parts=with_parts)
+    return [
+        run
+        for run in found
+        if (not asked.statuses or run.status in asked.statuses) and asked.name in (None, run.name)
+    ][: asked.limit]
 
 
 def workflow_report(store: Store, job: Job, *, with_items: bool = True) -> WorkflowReport:
@@ -133,23 +154,43 @@ def workflow_report(store: Store, job: Job, *, with_items: bool = True) -> Workf
     definition = store.workflows.bundle(job.id).definition
     steps = store.workflows.steps(job.id)
     items = {step.id: store.workflows.items(job.id, step.id) for step in steps if with_items and step.items}
-    return WorkflowReport(run, job, definition, steps, items)
+    return WorkflowReport(run, job, definition, steps, items, store.workflow_questions.of(job.id))
 
 
 def explain_workflow(store: Store, job: Job) -> list[Cause]:
     """Why the run stands as it does."""
-    return explain_run(workflow_report(store, job, with_items=False).facts())
+    waits = [
+        Cause(
+            "dependency",
+            f"it starts once workflow {needed}, which it replaces, has ended: jobctl workflow explain {needed}",
+            {"needs": needed},
+        )
+        for needed, status in store.jobs.statuses(need.needs for need in job.after).items()
+        if job.status is JobStatus.CREATED and not status.is_terminal
+    ]
+    return [*waits, *explain_run(workflow_report(store, job, with_items=False).facts())]
 
 
-def explain_workflow_step(store: Store, job: Job, step_id: str) -> tuple[StepRun, list[Cause]]:
-    """The step, and why it ran or not.
+@dataclass(frozen=True, slots=True)
+class ExplainedStep:
+    """A step of a run, and why it ran or not."""
+
+    workflow_id: JobId
+    step: StepRun
+    needs: tuple[str, ...]
+    causes: list[Cause]
+
+
+def explain_workflow_step(store: Store, job: Job, path: str) -> ExplainedStep:
+    """The step that ``path`` leads to from the run, and why it ran or not.
 
     Raises:
         NotFoundError: the job is no workflow, or it has no such step.
     """
-    facts = workflow_report(store, job, with_items=False).facts()
-    if step_id not in facts.steps:
-        raise NotFoundError(
-            f"workflow {job.id} has no step", step_id, did_you_mean(step_id, list(facts.steps)[:100])
-        )
-    return facts.steps[step_id], explain_step(facts, step_id)
+    run_id, step = find_step(store, job.id, path)
+    owner = job if run_id == job.id else store.jobs.get(run_id)
+    if owner is None:
+        raise NotFoundError("the workflow was removed", run_id, "see: jobctl events")
+    facts = workflow_report(store, owner, with_items=False).facts()
+    needs = facts.definition.step(step.id).needs
+    return ExplainedStep(run_id, facts.steps[step.id], needs, explain_step(facts, step.id))

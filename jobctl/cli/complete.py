@@ -212,11 +212,15 @@ def _workflows(ctx: Any, prefix: str) -> list[Candidate]:
 
 
 def _steps(ctx: Any, prefix: str) -> list[Candidate]:
-    from jobctl.actions.selections import one_job
+    from jobctl.actions.workflow_steps import one_run
 
     with _store(ctx) as store:
-        steps = [] if store is None else store.workflows.steps(one_job(store, ctx.params["job"]).id)
-    return [(step.id, step.status.value) for step in steps if step.id.startswith(prefix)]
+        if store is None:
+            return []
+        run_id = one_run(store, ctx.params["job"]).id
+        found = [(step.id, step.status.value) for step in store.workflows.steps(run_id)]
+        found += [(one.path, "waiting") for one in store.workflow_questions.of(run_id) if "/" in one.path]
+    return [candidate for candidate in found if candidate[0].startswith(prefix)]
 
 
 def _workflow_names(ctx: Any, prefix: str) -> list[Candidate]:

@@ -90,7 +90,7 @@ def logs(
         jobs = with_items(store, named)
         _note_unsplit(call, jobs, request)
         printer = _Printer(call, several=len(jobs) > 1 or bool(runs), raw=flags.raw, pattern=pattern)
-        printer.names |= {job.id: job.name for job in jobs if job.step is not None}
+        printer.names |= {job.id: _head(store, job) for job in jobs if job.step is not None}
         if not flags.follow:
             for job in jobs:
                 printer.first_attempt[job.id] = request.attempt or job.attempt
@@ -107,6 +107,14 @@ def logs(
             printer.take(event)
 
 
+def _head(store: Store, job: Job) -> str:
+    """The name over its lines: ``flow/scan``, and ``flow/part/scan`` in the run that the step ``part`` started."""
+    run = None if job.workflow_id is None else store.jobs.get(job.workflow_id)
+    if run is None or run.step is None:
+        return job.name
+    return f"{_head(store, run)}/{job.name.rpartition('/')[2]}"
+
+
 class _Appearing:
     """The jobs of runs as they come to be; the printer learns what they are for."""
 
@@ -117,7 +125,7 @@ class _Appearing:
         found = item_ids(self._store, self._runs) if self._runs else []
         for job_id in found:
             if job_id not in self._printer.names and (job := self._store.jobs.get(job_id)) is not None:
-                self._printer.names[job_id] = job.name
+                self._printer.names[job_id] = _head(self._store, job)
         return found
 
 

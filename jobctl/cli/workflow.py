@@ -11,28 +11,32 @@ from typing import Annotated
 import typer
 
 from jobctl.actions import workflows as actions
-from jobctl.actions.selections import one_job
+from jobctl.actions.callers import portable
 from jobctl.actions.waits import Wait
+from jobctl.actions.workflow_askings import check_askings
 from jobctl.actions.workflow_retries import one_workflow
 from jobctl.actions.workflow_sources import LoadedWorkflow, load_workflow
+from jobctl.actions.workflow_steps import one_run
 from jobctl.cli.complete import (
+    complete_names,
     complete_parameters,
+    complete_statuses,
     complete_steps,
     complete_workflow_files,
     complete_workflows,
 )
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.submit import note_left_out, submission_builder
-from jobctl.cli.words import existing_store, note_without_supervisor
+from jobctl.cli.words import existing_store, note_without_supervisor, statuses
 from jobctl.cli.workflow_options import WorkflowOptions, assignments
-from jobctl.errors import BadInputError, NotFoundError, WaitTimeoutError
+from jobctl.errors import BadInputError, InterruptedByUserError, NotFoundError, WaitTimeoutError
 from jobctl.model.documents import Json
 from jobctl.model.durations import parse_duration
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
 from jobctl.model.states import JobId, JobStatus
 from jobctl.model.workflow_runs import StepRun, WorkflowRun, WorkflowSubmission
-from jobctl.model.workflow_states import Outcome, StepStatus
+from jobctl.model.workflow_states import RunOutcome, StepStatus
 from jobctl.store import Store
 from jobctl.store.submissions import Stored
 from jobctl.views.explanations import cause_json
@@ -40,6 +44,8 @@ from jobctl.views.text import printable
 from jobctl.views.workflows import (
     preview_json,
     preview_lines,
+    question_json,
+    question_lines,
     run_json,
     run_lines,
     run_status,
@@ -57,7 +63,14 @@ _LOOK_EVERY = 10
 _MOST = 10**9
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The run.", autocompletion=complete_workflows)]
-Step = Annotated[str, typer.Argument(metavar="STEP", help="One of its steps.", autocompletion=complete_steps)]
+Step = Annotated[
+    str,
+    typer.Argument(
+        metavar="STEP",
+        help="One of its steps; of a workflow that a step runs: STEP/STEP.",
+        autocompletion=complete_steps,
+    ),
+]
 
 
 def run(
@@ -120,6 +133,7 @@ def run(
         _print_preview(call, loaded, params)
         return 0
     with call.store(create=True) as store:
+        check_askings(store, loaded)
         stored = actions.submit_workflow(store, submission, call.clock)
         _report(call, store, stored, submission, quiet=quiet, shows_document=call.json and not wait)
         if not quiet:
@@ -133,6 +147,8 @@ def run(
 def _print_preview(call: Invocation, loaded: LoadedWorkflow, params: dict[str, Json]) -> None:
     store = existing_store(call)
     try:
+        if store is not None:
+            check_askings(store, loaded)
         found = actions.preview_workflow(store, loaded, params)
     finally:
         if store is not None:
@@ -165,10 +181,13 @@ def _report(
 
 
 def _print_document(call: Invocation, store: Store, job_id: JobId) -> None:
-    report = actions.workflow_report(store, one_job(store, str(job_id)))
-    call.print_json(
-        workflow_json(report.run, report.definition, report.steps, report.items, call.clock.now_ms())
-    )
+    report = actions.workflow_report(store, one_run(store, str(job_id)))
+    call.print_json(_json(report, call.clock.now_ms()))
+
+
+def _json(report: actions.WorkflowReport, now_ms: int) -> dict[str, object]:
+    found = workflow_json(report.run, report.definition, report.steps, report.items, now_ms)
+    return {**found, "questions": [question_json(one) for one in report.questions]}
 
 
 def _await(
@@ -177,8 +196,12 @@ def _await(
     """The exit code of a run that was waited for; how it ended is printed."""
     waiting = Wait(store, [job_id])
     note_without_supervisor(call)
-    with _bars(call, store, job_id) as update:
-        _wait(call, waiting, seconds, update)
+    try:
+        with _bars(call, store, job_id) as update:
+            _wait(call, waiting, seconds, update)
+    except KeyboardInterrupt:
+        hint = f"workflow {job_id} goes on; end it with: jobctl workflow cancel {job_id}"
+        raise InterruptedByUserError("interrupted", None, hint) from None
     run = store.workflows.get(job_id)
     if run is None:
         raise NotFoundError("the workflow was removed", job_id, "see: jobctl events")
@@ -197,7 +220,7 @@ def _await(
 def _exit_code(run: WorkflowRun, *, strict: bool) -> int:
     if run.status is not JobStatus.COMPLETED:
         return 1
-    return 1 if strict and run.outcome is Outcome.PARTIAL else 0
+    return 1 if strict and run.outcome is RunOutcome.PARTIAL else 0
 
 
 def _wait(call: Invocation, waiting: Wait, seconds: float | None, update: Callable[[], None]) -> None:
@@ -240,22 +263,36 @@ def list_(
         typer.Option("--limit", metavar="N", help="The newest N; else 50 on a terminal, all elsewhere."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Also those that are steps of others.")] = False,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status", metavar="S", help="Only in this state; repeatable.", autocompletion=complete_statuses
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", "-n", metavar="TEXT", help="Only of this name.", autocompletion=complete_names
+        ),
+    ] = None,
 ) -> None:
     """List runs of workflows, newest first: state, steps that have ended, failures.
 
     \b
     Examples:
       jobctl workflow list
-      jobctl workflow ls --json | jq '.workflows[] | select(.status == "failed") | .id'
+      jobctl workflow list --status failed --name nightly
+      jobctl workflow ls --json | jq '.workflows[] | select(.steps_failed > 0) | .id'
     """
     most = None if limit is None else parse_whole(limit, "limit", 1, _MOST)
     if most is None and call.is_terminal and not call.json:
         most = _MOST_LISTED
+    wanted = actions.Listed(most, frozenset(statuses(status or ())), None if name is None else portable(name))
     store = existing_store(call)
     found: list[WorkflowRun] = []
     if store is not None:
         with store:
-            found = actions.list_runs(store, most, with_parts=all_)
+            found = actions.list_runs(store, wanted, with_parts=all_)
     now = call.clock.now_ms()
     if call.json:
         call.print_json({"workflows": [run_json(one, now) for one in found]})
@@ -274,10 +311,10 @@ def show(call: Invocation, job: Id) -> None:
       jobctl workflow show last --json | jq '.steps[] | {id, status, outputs}'
     """
     with call.store() as store:
-        report = actions.workflow_report(store, one_job(store, job))
+        report = actions.workflow_report(store, one_run(store, job))
     now = call.clock.now_ms()
     if call.json:
-        call.print_json(workflow_json(report.run, report.definition, report.steps, report.items, now))
+        call.print_json(_json(report, now))
         return
     call.print(f"workflow {report.run.job_id}")
     for line in run_lines(report.run, report.job, now):
@@ -289,23 +326,59 @@ def show(call: Invocation, job: Id) -> None:
         print_steps(steps, now)
     else:
         call.print(steps_plain(steps, now))
+    for line in question_lines(report.questions):
+        call.print(line)
 
 
-def explain(call: Invocation, job: Id, step: Step) -> None:
+def explain(
+    call: Invocation,
+    job: Id,
+    step: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STEP]",
+            help="One of its steps (of a workflow that a step runs: STEP/STEP); else the run as a whole.",
+            autocompletion=complete_steps,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Say why a step of a workflow ran or did not: its needs, its condition with the values it saw, the cause.
+
+    Without STEP: why the run stands as it does, and what it waits for.
 
     \b
     Examples:
+      jobctl workflow explain last
       jobctl workflow explain 12 publish
       jobctl workflow explain last publish --json
+      jobctl workflow explain 12 import/scan     the step scan of the workflow that the step import runs
     """
     with call.store() as store:
-        found: Job = one_job(store, job)
-        state, causes = actions.explain_workflow_step(store, found, step)
-        needs = store.workflows.bundle(found.id).definition.step(step).needs
+        run_ = one_run(store, job)
+        if step is None:
+            _explain_run(call, store, run_)
+            return
+        found = actions.explain_workflow_step(store, run_, step)
     if call.json:
-        document = {"workflow_id": found.id, **step_json(state, needs, call.clock.now_ms())}
-        call.print_json({**document, "reasons": [cause_json(cause) for cause in causes]})
+        document = step_json(found.step, found.needs, call.clock.now_ms())
+        reasons = [cause_json(cause) for cause in found.causes]
+        call.print_json({"workflow_id": found.workflow_id, **document, "reasons": reasons})
+        return
+    for cause in found.causes:
+        call.print(printable(cause.message))
+
+
+def _explain_run(call: Invocation, store: Store, job: Job) -> None:
+    causes = actions.explain_workflow(store, job)
+    if call.json:
+        call.print_json(
+            {
+                "id": job.id,
+                "status": one_workflow(store, job.id).status.value,
+                "reasons": [cause_json(one) for one in causes],
+            }
+        )
         return
     for cause in causes:
         call.print(printable(cause.message))

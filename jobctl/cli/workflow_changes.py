@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from jobctl.actions.callers import portable
 from jobctl.actions.jobs import CancelOptions
-from jobctl.actions.selections import one_job
 from jobctl.actions.workflow_intents import approve_step, cancel_workflow, reject_step, roll_back_workflow
 from jobctl.actions.workflow_retries import RetryWish, one_workflow, plan_workflow_retry, retry_workflow
 from jobctl.actions.workflow_sources import load_workflow
+from jobctl.actions.workflow_steps import one_run
 from jobctl.actions.workflows import source_of
 from jobctl.cli.complete import complete_steps, complete_words
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.jobs import checked_reason
 from jobctl.cli.words import note_without_supervisor, one_of
 from jobctl.cli.workflow import Id, Step
 from jobctl.cli.workflow_options import assignments
@@ -24,10 +26,11 @@ from jobctl.model.jobs import Job
 from jobctl.model.states import JobId
 from jobctl.model.workflow_plans import DefinitionChoice, RetryRequest
 from jobctl.store import Store
-from jobctl.views.text import printable
+from jobctl.views.text import printable, shorten
 from jobctl.views.workflows import plan_json, plan_lines, run_json
 
 _CHOICES = tuple(choice.value for choice in DefinitionChoice)
+_LONGEST_CALLER = 100
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 
 
@@ -51,8 +54,8 @@ def cancel(
     """
     seconds = None if grace is None else parse_duration(grace, "grace", allow_zero=True)
     with call.store() as store:
-        found = one_job(store, job)
-        options = CancelOptions(seconds, None, reason)
+        found = one_run(store, job)
+        options = CancelOptions(seconds, None, None if reason is None else checked_reason(reason))
         cancel_workflow(store, found.id, call.clock, rollback=rollback, options=options)
         _report(
             call,
@@ -72,7 +75,7 @@ def rollback(call: Invocation, job: Id, quiet: Quiet = False) -> None:
       jobctl workflow rollback last && jobctl workflow show last
     """
     with call.store() as store:
-        found = one_job(store, job)
+        found = one_run(store, job)
         roll_back_workflow(store, found.id, call.clock)
         _report(call, store, found.id, quiet, f"workflow {found.id} is being rolled back")
 
@@ -84,9 +87,10 @@ def approve(call: Invocation, job: Id, step: Step, quiet: Quiet = False) -> None
     Examples:
       jobctl workflow approve 12 confirm
       jobctl workflow approve last confirm -q
+      jobctl workflow approve 12 import/confirm     a question of the workflow that the step import runs
     """
     with call.store() as store:
-        found = one_job(store, job)
+        found = one_run(store, job)
         approve_step(store, found.id, step, call.clock, _caller())
         _report(call, store, found.id, quiet, f"workflow {found.id}: {printable(step)} approved")
 
@@ -100,7 +104,7 @@ def reject(call: Invocation, job: Id, step: Step, quiet: Quiet = False) -> None:
       jobctl workflow reject last confirm --json
     """
     with call.store() as store:
-        found = one_job(store, job)
+        found = one_run(store, job)
         reject_step(store, found.id, step, call.clock, _caller())
         _report(call, store, found.id, quiet, f"workflow {found.id}: {printable(step)} rejected")
 
@@ -151,7 +155,7 @@ def retry(
         raise BadInputError("--from and --only", None, "give one of them", "E_USAGE")
     params = assignments(set_)
     with call.store() as store:
-        found = one_job(store, job)
+        found = one_run(store, job)
         current = None
         if choice is DefinitionChoice.CURRENT:
             current = load_workflow(_source(store, found), call.home(), os.getcwd()).bundle
@@ -192,10 +196,10 @@ def _report(call: Invocation, store: Store, job_id: JobId, quiet: bool, text: st
 
 
 def _caller() -> str:
-    """Who says so: the user's name."""
+    """Who says so: the user's name, fit to be stored and shown."""
     import getpass
 
     try:
-        return getpass.getuser()
+        return shorten(printable(portable(getpass.getuser())), _LONGEST_CALLER)
     except (OSError, KeyError):
         return f"user {os.getuid()}"

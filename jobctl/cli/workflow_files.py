@@ -7,13 +7,23 @@ from typing import Annotated
 
 import typer
 
-from jobctl.actions.selections import one_job
-from jobctl.actions.workflow_sources import is_path, load_workflow, workflow_names
+from jobctl.actions.workflow_askings import place, unmet
+from jobctl.actions.workflow_sources import (
+    CheckedWorkflows,
+    LoadedWorkflow,
+    check_workflows,
+    is_path,
+    load_workflow,
+    workflow_names,
+    wrong_files,
+)
+from jobctl.actions.workflow_steps import one_run
 from jobctl.actions.workflows import workflow_report
 from jobctl.cli.complete import complete_graphs, complete_words, complete_workflow_files
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.words import one_of
+from jobctl.cli.words import existing_store, one_of
 from jobctl.errors import BadFileError, JobctlError
+from jobctl.model.workflow_parts import Asked
 from jobctl.model.workflows import WorkflowDefinition
 from jobctl.views.text import printable
 
@@ -29,6 +39,8 @@ def validate(
 ) -> None:
     """Check workflow files without running anything: every problem with line, column and what to write instead.
 
+    So are the workflows that their steps run. Queues and resources that this home lacks are warned of.
+
     Exit 0 when all are right, 2 when one is wrong, 3 when one is not there.
 
     \b
@@ -36,55 +48,63 @@ def validate(
       jobctl workflow validate nightly.yaml
       jobctl workflow validate workflows/*.yaml
     """
-    good: list[tuple[str, WorkflowDefinition]] = []
-    wrong: list[tuple[str, JobctlError]] = []
-    for file in files:
-        try:
-            good.append((file, load_workflow(file, call.home(), os.getcwd()).definition))
-        except JobctlError as error:
-            wrong.append((file, error))
+    checked = check_workflows(files, call.home(), os.getcwd())
+    warnings = _warnings(call, checked)
     if not call.json:
-        for file, found in good:
-            count = len(found.steps)
-            call.print(
-                f"{printable(file)}: {printable(found.name)}, {count} step{'s' * (count != 1)}, no problem"
-            )
-    if len(wrong) == 1:
-        raise wrong[0][1]
-    if wrong:
-        raise _together(wrong, len(files))
+        for file, found in checked.good:
+            count = len(found.definition.steps)
+            name = found.definition.name
+            call.print(f"{printable(file)}: {printable(name)}, {count} step{'s' * (count != 1)}, no problem")
+        for told in dict.fromkeys(line for lines in warnings.values() for line in lines):
+            call.note(f"warning: {told}")
+    if checked.wrong:
+        raise _together(checked.wrong, len(files))
     if call.json:
-        call.print_json({"workflows": [_valid_json(file, found) for file, found in good]})
+        call.print_json(
+            {"workflows": [_valid_json(file, found, warnings[file]) for file, found in checked.good]}
+        )
 
 
-def _valid_json(file: str, found: WorkflowDefinition) -> dict[str, object]:
+def _warnings(call: Invocation, checked: CheckedWorkflows) -> dict[str, dict[str, dict[str, object]]]:
+    """By file what this home lacks of what the workflow asks for: by its line for people."""
+    store = existing_store(call) if any(found.asked for _, found in checked.good) else None
+    if store is None:
+        return {file: {} for file, _ in checked.good}
+    with store:
+        return {
+            file: {
+                f"{place(asked)}: {error}": _warning_json(asked, error)
+                for asked, error in unmet(store, found)
+            }
+            for file, found in checked.good
+        }
+
+
+def _warning_json(asked: Asked, error: JobctlError) -> dict[str, object]:
+    return {
+        "file": printable(asked.source), "line": asked.mark.line, "column": asked.mark.column,
+        "message": error.what, "value": error.value, "hint": error.hint or None,
+    }  # fmt: skip
+
+
+def _valid_json(
+    file: str, found: LoadedWorkflow, warnings: dict[str, dict[str, object]]
+) -> dict[str, object]:
     return {
         "file": printable(file),
-        "name": found.name,
+        "name": found.definition.name,
         "valid": True,
-        "steps": len(found.steps),
+        "steps": len(found.definition.steps),
         "problems": [],
+        "warnings": list(warnings.values()),
     }
 
 
 def _together(wrong: list[tuple[str, JobctlError]], count: int) -> JobctlError:
     """What is wrong with several files as one error: of bad input if any of them is."""
-    details: list[str] = []
-    problems: list[dict[str, object]] = []
-    for file, error in wrong:
-        if isinstance(error, BadFileError):
-            details += [] if len(error.problems) > 1 else [str(error)]
-            details += error.details
-            problems += [{"file": file, **problem} for problem in error.problems]
-        else:
-            details.append(str(error))
-            problems.append({"file": file, "message": error.message, "hint": error.hint or None})
-    if not any(error.exit_code == BadFileError.exit_code for _, error in wrong):
+    if len(wrong) == 1 or not any(error.exit_code == BadFileError.exit_code for _, error in wrong):
         return wrong[0][1]
-    return BadFileError(
-        f"{len(wrong)} of {count} workflows have problems", None, "", "E_WORKFLOW",
-        details=tuple(details), problems=tuple(problems),
-    )  # fmt: skip
+    return wrong_files(wrong, f"{len(wrong)} of {count} workflows have problems")
 
 
 def schema(call: Invocation) -> None:
@@ -151,7 +171,7 @@ def _drawn(call: Invocation, text: str) -> tuple[WorkflowDefinition, dict[str, s
     if is_path(text) or text in workflow_names(call.home()) or _is_word(text):
         return load_workflow(text, call.home(), os.getcwd()).definition, None
     with call.store() as store:
-        report = workflow_report(store, one_job(store, text))
+        report = workflow_report(store, one_run(store, text))
     return report.definition, {step.id: step.status.value for step in report.steps}
 
 

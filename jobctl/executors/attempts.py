@@ -182,13 +182,17 @@ class AttemptDirectory:
             return None, "result is larger than 1 MiB"
         return parse_result(content)
 
-    def read_outputs(self) -> dict[str, str]:
-        """The outputs of a step; what lies behind the first MiB is not read."""
+    def read_outputs(self) -> tuple[dict[str, str], str | None]:
+        """The outputs of a step, and why they are unusable if they are; of too many none is read."""
         try:
-            content = read_regular(self.output_path, MAX_FILE_BYTES)
-        except OSError:
-            return {}
-        return {} if content is None else parse_outputs(content.decode("utf-8", "replace"))
+            content = read_regular(self.output_path, MAX_FILE_BYTES + 1)
+        except OSError as error:
+            return {}, f"outputs cannot be read: {error.strerror}"
+        if content is None:
+            return {}, None
+        if len(content) > MAX_FILE_BYTES:
+            return {}, "outputs are larger than 1 MiB"
+        return parse_outputs(content.decode("utf-8", "replace")), None
 
     def log_paths(self) -> dict[str, str]:
         """The logs by stream: ``output``, or ``stdout`` and ``stderr``."""

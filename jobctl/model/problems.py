@@ -51,7 +51,10 @@ def file_error(source: str, text: str, problems: Sequence[Problem], code: str) -
     return BadFileError(
         f"{count}{where}: {first.message}", first.value, first.hint, code, details=tuple(details),
         problems=tuple(
-            {"line": one.mark.line, "column": one.mark.column, "message": one.message, "hint": one.hint or None}
+            {
+                "file": source, "line": one.mark.line, "column": one.mark.column, "message": one.message,
+                "value": one.value, "hint": one.hint or None,
+            }
             for one in ordered
         ),
     )  # fmt: skip

@@ -59,6 +59,8 @@ class Reason(StrEnum):
     """An item was cancelled because too many of its batch failed."""
     ITEMS_FAILED = "items_failed"
     ITEMS_CANCELLED = "items_cancelled"
+    OUTPUTS = "outputs"
+    """An attempt completed, but wrote more to ``$JOBCTL_OUTPUT`` than is read."""
     STEPS_FAILED = "steps_failed"
     STEPS_CANCELLED = "steps_cancelled"
 

@@ -210,7 +210,9 @@ def _command(command: Command, names: Names) -> tuple[str | None, tuple[str, ...
 
 def _own_variables(run_id: JobId, work: Work) -> dict[str, str]:
     label = work.label or work.role.value
-    key = f"{run_id}/{label}" + ("/undo" if work.role is Role.UNDO else "")
+    # run/step, run/step#i for an item, run/step/undo (notes/workflows.md section 2).
+    step, _, index = label.removesuffix("]").partition("[")
+    key = f"{run_id}/{step}{f'#{index}' if index else ''}{'/undo' if work.role is Role.UNDO else ''}"
     return {"JOBCTL_WORKFLOW_ID": str(run_id), "JOBCTL_STEP": label, "JOBCTL_IDEMPOTENCY_KEY": key}
 
 

@@ -12,16 +12,18 @@ from jobctl.model.parameters import Parameter, ParameterType, read_value
 def typed_outputs(
     texts: Mapping[str, str], promised: Mapping[str, ParameterType], home: str
 ) -> dict[str, Json]:
-    """The outputs; those that are not promised stay texts, a promised one that is missing is none.
+    """The outputs; those that are not promised stay texts.
 
     Raises:
-        BadInputError: one is not what was promised; names it.
+        BadInputError: one is missing or not what was promised; names it.
     """
     found: dict[str, Json] = dict(texts)
     for name, kind in promised.items():
-        if name in texts:
-            try:
-                found[name] = read_value(Parameter(name, kind), texts[name], home, texts=True)
-            except BadInputError as error:
-                raise BadInputError(f"output {name} is not {kind.words}", texts[name], error.hint) from None
+        if name not in texts:
+            hint = f'append it, as {name}=…, to "$JOBCTL_OUTPUT"'
+            raise BadInputError(f"output {name} is promised and was not written", None, hint)
+        try:
+            found[name] = read_value(Parameter(name, kind), texts[name], home, texts=True)
+        except BadInputError as error:
+            raise BadInputError(f"output {name} is not {kind.words}", texts[name], error.hint) from None
     return found

@@ -9,17 +9,26 @@ definition = flow.build()
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from jobctl.errors import BadInputError
 from jobctl.model.workflow_files import workflow_of
 from jobctl.model.workflows import WorkflowDefinition
 
-Given = None | bool | int | float | str | timedelta | Sequence[Any] | Mapping[str, Any]
-"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration."""
+
+class _Path(Protocol):
+    """A path as ``pathlib`` has it."""
+
+    def __fspath__(self) -> str:
+        """Its text."""
+
+
+Given = None | bool | int | float | str | timedelta | _Path | Sequence[Any] | Mapping[str, Any] | Set[Any]
+"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration, a set is sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,10 @@ class Step:
     id: str
 
 
-Needs = Step | str | Sequence["Step | str"]
+Needs = Step | str | Sequence["Step | str"] | Set["Step | str"]
+_METHODS = {"steps": "step", "params": "param"}
+_DEEPEST = 60
+"""A file may nest 64 levels, a step stands in the third."""
 
 
 class WorkflowBuilder:
@@ -37,6 +49,9 @@ class WorkflowBuilder:
 
     def __init__(self, name: str, **keys: Given) -> None:
         """A workflow of this name; ``keys`` are those of a file: ``max_parallel``, ``defaults``, ``on_exit``, …"""
+        for key, method in _METHODS.items():
+            if key in keys:
+                raise BadInputError("no key of the builder", key, f"give it by {method}", "E_WORKFLOW")
         self._keys = {"name": name, **_written(keys)}
         self._params: dict[str, Any] = {}
         self._steps: list[dict[str, Any]] = []
@@ -60,18 +75,18 @@ class WorkflowBuilder:
             keys: as in a file: ``run``, ``call``, ``workflow`` or ``approve``; ``when``, ``foreach``, ``undo``, …
         """
         given = {"id": id, **_written(keys)}
-        names = [needs] if isinstance(needs, Step | str) else list(needs)
+        names = _ids(needs)
         if names:
-            given["needs"] = [one.id if isinstance(one, Step) else one for one in names]
+            given["needs"] = names
         if arguments is not None:
-            given["with"] = _written(arguments)
+            given["with"] = _value(arguments)  # None is a value here
         self._steps.append(given)
         return Step(id)
 
     def document(self) -> dict[str, Any]:
         """What a file would hold, unchecked."""
-        params = {"params": self._params} if self._params else {}
-        return {**self._keys, **params, "steps": self._steps}
+        params = {"params": dict(self._params)} if self._params else {}
+        return {**self._keys, **params, "steps": list(self._steps)}
 
     def build(self) -> WorkflowDefinition:
         """The workflow.
@@ -86,15 +101,35 @@ def _written(keys: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _value(value) for name, value in keys.items() if value is not None}
 
 
-def _value(value: Any) -> Any:
-    """The JSON value that a file would hold."""
+def _ids(needs: Any) -> list[str]:
+    """The ids of what is needed; of a set in an order that is the same in every process."""
+    several = isinstance(needs, list | tuple | set | frozenset)
+    names = [one.id if isinstance(one, Step) else one for one in (needs if several else [needs])]
+    for name in names:
+        if not isinstance(name, str):
+            raise BadInputError("no step", repr(name), "give what step() returned, or an id", "E_WORKFLOW")
+    return sorted(names) if isinstance(needs, set | frozenset) else names
+
+
+def _value(value: Any, depth: int = 1) -> Any:
+    """The JSON value that a file would hold; a set is sorted, so that the same workflow has the same hash."""
+    if depth > _DEEPEST:
+        raise BadInputError(f"nested deeper than {_DEEPEST}", None, "flatten it", "E_WORKFLOW")
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Mapping):
-        return {str(name): _value(member) for name, member in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_value(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
+        return {str(name): _value(member, depth + 1) for name, member in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_value(item, depth + 1) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_value(item, depth + 1) for item in value), key=repr)
+    if hasattr(value, "__fspath__"):
+        return _value(value.__fspath__(), depth + 1)
+    if (
+        value is None
+        or isinstance(value, bool | int | str)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
         return value
     raise BadInputError(
         "no value of a workflow", repr(value), "give texts, numbers, lists or keys and values", "E_WORKFLOW"

@@ -10,7 +10,7 @@ from typing import Any
 from jobctl.errors import BadInputError
 from jobctl.model.documents import canonical_json
 from jobctl.model.workflow_files import workflow_of
-from jobctl.model.workflows import StepKind, WorkflowDefinition
+from jobctl.model.workflows import StepKind, UndoIf, WorkflowDefinition
 
 DEEPEST_NESTING = 8
 """Workflows within workflows."""
@@ -33,6 +33,19 @@ class WorkflowBundle:
                 found[step.id] = sha256(below.encode()).hexdigest()
         return found
 
+    @property
+    def undo_if(self) -> dict[str, UndoIf]:
+        """By step that a rollback can take back: after which ends it does.
+
+        The run of a ``workflow:`` step is looked into however it ended: what completed in it may be undone.
+        """
+        found = {step.id: step.undo_if for step in self.definition.steps if step.undo is not None}
+        for step in self.definition.steps:
+            part = None if step.target is None else self.parts.get(step.target)
+            if part is not None and part.undo_if:
+                found[step.id] = UndoIf.STARTED
+        return found
+
     def document(self) -> dict[str, Any]:
         """As it is stored."""
         found: dict[str, Any] = {"definition": self.definition.document()}
@@ -42,11 +55,19 @@ class WorkflowBundle:
 
 
 def bundle_of(document: Mapping[str, Any]) -> WorkflowBundle:
-    """The bundle that ``document()`` wrote."""
-    parts = document.get("parts", {})
-    return WorkflowBundle(
-        workflow_of(document["definition"]), {target: bundle_of(part) for target, part in parts.items()}
-    )
+    """The bundle that ``document()`` wrote.
+
+    Raises:
+        BadInputError: it did not, or another version of it.
+    """
+    try:
+        parts = document.get("parts", {})
+        return WorkflowBundle(
+            workflow_of(document["definition"]), {target: bundle_of(part) for target, part in parts.items()}
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        hint = "start it anew from its file"
+        raise BadInputError("the stored definition is damaged", repr(error), hint, "E_WORKFLOW") from error
 
 
 def check_bundle(bundle: WorkflowBundle, depth: int = 1) -> None:

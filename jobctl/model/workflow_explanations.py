@@ -9,7 +9,8 @@ from jobctl.model.documents import Json
 from jobctl.model.explanations import Cause
 from jobctl.model.expressions import Expression
 from jobctl.model.parameters import shown
-from jobctl.model.states import JobStatus
+from jobctl.model.states import JobStatus, Reason
+from jobctl.model.workflow_questions import Question
 from jobctl.model.workflow_runs import Phase, StepReason, StepRun, WorkflowRun
 from jobctl.model.workflow_states import RollbackState, StepStatus, Stop
 from jobctl.model.workflows import StepDefinition, StepKind, Trigger, WorkflowDefinition
@@ -30,13 +31,15 @@ _TRIGGERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
+class KnownRun:
     """A run with its definition and its steps by id; ``instants`` writes those that are shown for people."""
 
     run: WorkflowRun
     definition: WorkflowDefinition
     steps: Mapping[str, StepRun]
     instants: Mapping[int, str] = field(default_factory=dict)
+    questions: Sequence[Question] = ()
+    """What it and the runs within it wait for."""
 
     @property
     def names(self) -> dict[str, Json]:
@@ -55,10 +58,12 @@ class RunFacts:
         }  # fmt: skip
 
 
-def explain_step(facts: RunFacts, step_id: str) -> list[Cause]:
+def explain_step(facts: KnownRun, step_id: str) -> list[Cause]:
     """How the step stands and why: then its needs, its trigger and its condition with the values it saw."""
     definition, step = facts.definition.step(step_id), facts.steps[step_id]
     causes = [_standing(facts, definition, step)]
+    below = tuple(f"{step_id}{opening}" for opening in "/[")
+    causes += _questions(facts, [one for one in facts.questions if one.path.startswith(below)])
     causes += [_need(facts, need) for need in definition.needs]
     if definition.trigger is not Trigger.NONE_FAILED or len(definition.needs) > 1:
         trigger = definition.trigger
@@ -73,7 +78,7 @@ def explain_step(facts: RunFacts, step_id: str) -> list[Cause]:
     return causes
 
 
-def explain_run(facts: RunFacts) -> list[Cause]:
+def explain_run(facts: KnownRun) -> list[Cause]:
     """Why the run stands as it does."""
     run = facts.run
     causes = [
@@ -85,9 +90,7 @@ def explain_run(facts: RunFacts) -> list[Cause]:
             causes.append(
                 Cause(status.value, f"{status.value}: {_named(found)}", {"steps": [s.id for s in found]})
             )
-    for step in facts.steps.values():
-        if step.reason == StepReason.APPROVAL and step.status is StepStatus.WAITING:
-            causes.append(_standing(facts, facts.definition.step(step.id), step))
+    causes += _questions(facts, facts.questions)
     failed = [s for s in facts.steps.values() if s.status in (StepStatus.FAILED, StepStatus.TIMEOUT)]
     for step in failed[:_NAMED]:
         how = _standing(facts, facts.definition.step(step.id), step).message
@@ -102,6 +105,10 @@ def explain_run(facts: RunFacts) -> list[Cause]:
 
 
 def _because(run: WorkflowRun) -> str:
+    if run.error is not None:
+        return f"; it was given up: {run.error}"
+    if run.reason == Reason.PAUSED:
+        return f"; it is paused, and nothing of it starts: jobctl resume {run.job_id}"
     if run.stop is not None and run.status is not JobStatus.COMPLETED:
         return f"; {_STOPS[run.stop]}"
     if run.phase is Phase.ROLLING_BACK:
@@ -113,7 +120,7 @@ def _because(run: WorkflowRun) -> str:
     return ""
 
 
-def _standing(facts: RunFacts, definition: StepDefinition, step: StepRun) -> Cause:
+def _standing(facts: KnownRun, definition: StepDefinition, step: StepRun) -> Cause:
     """How the step stands, in one line."""
     code = step.reason or step.status.value
     known: dict[str, object] = {"status": step.status.value, "reason": step.reason, "job_id": step.job_id}
@@ -126,28 +133,28 @@ def _standing(facts: RunFacts, definition: StepDefinition, step: StepRun) -> Cau
         case StepStatus.READY:
             text = _ready(facts, step)
         case StepStatus.RUNNING:
-            text = f"it runs{_as_job(step)}{_items(step)}"
+            text = f"it runs{_as_job(step, definition)}{_items(step)}"
         case StepStatus.WAITING:
             text = _waiting(facts, definition, step)
         case StepStatus.COMPLETED:
-            text = f"completed{_as_job(step)}{_items(step)}"
+            text = f"completed{_as_job(step, definition)}{_items(step)}"
             if definition.kind is StepKind.APPROVE:
                 text = f"approved by {step.decided_by}" if step.decided_by else "approved"
             elif step.is_partial:
                 text += ", in part: something failed that was allowed to"
         case StepStatus.SKIPPED | StepStatus.UPSTREAM_FAILED | StepStatus.CANCELLED:
-            text = _not_run(facts, step)
+            text = _not_run(facts, definition, step)
             known["cause"] = step.cause
         case StepStatus.ROLLED_BACK:
-            text = f"completed, then rolled back{_as_job(step)}"
+            text = f"{_before_undo(definition, step)}, then rolled back"
         case StepStatus.ROLLBACK_FAILED:
-            text = "completed; its undo failed"
+            text = f"{_before_undo(definition, step)}; its undo failed"
         case _:
             text = _failed(definition, step)
     return Cause(code, text, known)
 
 
-def _ready(facts: RunFacts, step: StepRun) -> str:
+def _ready(facts: KnownRun, step: StepRun) -> str:
     if step.job_id is not None:
         return f"ready; job {step.job_id} waits for its turn: jobctl explain {step.job_id}"
     if step.reason == StepReason.PARALLEL and facts.definition.max_parallel is not None:
@@ -155,17 +162,15 @@ def _ready(facts: RunFacts, step: StepRun) -> str:
     return "ready; it waits for its turn"
 
 
-def _waiting(facts: RunFacts, definition: StepDefinition, step: StepRun) -> str:
+def _waiting(facts: KnownRun, definition: StepDefinition, step: StepRun) -> str:
     if definition.kind is StepKind.APPROVE:
-        text = f"waits for an answer: {step.message or definition.id}"
-        if step.expires_at is not None:
-            text += f" (no, unless approved by {facts.instants.get(step.expires_at, step.expires_at)})"
         run_id = facts.run.job_id
-        return f"{text}; jobctl workflow approve {run_id} {step.id}, or reject"
+        question = Question(run_id, step.id, run_id, step.id, step.message or "", step.expires_at)
+        return _asked(facts, step.message or step.id, question)
     return f"waits for its next attempt{_as_job(step)}: jobctl explain {step.job_id}"
 
 
-def _not_run(facts: RunFacts, step: StepRun) -> str:
+def _not_run(facts: KnownRun, definition: StepDefinition, step: StepRun) -> str:
     if step.status is StepStatus.UPSTREAM_FAILED:
         cause = facts.steps.get(step.cause or "")
         how = "" if cause is None else f" ({_end(cause)})"
@@ -179,7 +184,8 @@ def _not_run(facts: RunFacts, step: StepRun) -> str:
             f"skipped: {step.message or reasons.get(step.reason or '', step.reason or 'no reason on record')}"
         )
     stop = facts.run.stop
-    why = step.message or (_STOPS[stop] if stop is not None else step.reason or "its job was cancelled")
+    said = None if definition.kind is StepKind.APPROVE else step.message  # what it asked
+    why = said or (_STOPS[stop] if stop is not None else step.reason or "its job was cancelled")
     return f"cancelled: {why}"
 
 
@@ -187,14 +193,22 @@ def _failed(definition: StepDefinition, step: StepRun) -> str:
     if definition.kind is StepKind.APPROVE:
         who = f" by {step.decided_by}" if step.decided_by else ""
         expired = step.reason == StepReason.EXPIRED
-        return "failed: nobody approved it in time" if expired else f"rejected{who}{_said(step.message)}"
+        return "failed: nobody approved it in time" if expired else step.message or f"rejected{who}"
     allowed = "; it was allowed to (continue_on_error)" if definition.continue_on_error else ""
-    return f"{_end(step)}{_as_job(step)}{_items(step)}{_said(step.message)}{allowed}"
+    return f"{_end(step)}{_as_job(step, definition)}{_items(step)}{_said(step.message)}{allowed}"
+
+
+def _before_undo(definition: StepDefinition, step: StepRun) -> str:
+    """How a step ended that was undone since: with ``undo_if: started`` not all of them completed."""
+    how = "completed" if step.reason is None else _end(step)
+    return f"{how}{_as_job(step, definition)}"
 
 
 def _end(step: StepRun) -> str:
-    if step.status is StepStatus.TIMEOUT:
+    if step.status is StepStatus.TIMEOUT or step.reason == StepReason.TIMEOUT:
         return "ran out of time"
+    if step.reason == StepReason.REQUESTED:
+        return "was cancelled"
     if step.exit_code is not None and not step.message:
         return f"failed with exit {step.exit_code}"
     return "failed"
@@ -204,8 +218,25 @@ def _said(message: str | None) -> str:
     return f": {message}" if message else ""
 
 
-def _as_job(step: StepRun) -> str:
-    return "" if step.job_id is None else f" as job {step.job_id}"
+def _as_job(step: StepRun, definition: StepDefinition | None = None) -> str:
+    noun = "workflow" if definition is not None and definition.kind is StepKind.WORKFLOW else "job"
+    return "" if step.job_id is None else f" as {noun} {step.job_id}"
+
+
+def _questions(facts: KnownRun, questions: Sequence[Question]) -> Iterator[Cause]:
+    """A line for each question, with what is typed to answer it."""
+    for one in questions[:_NAMED]:
+        known = {"workflow_id": one.workflow_id, "step": one.step, "path": one.path, "command": one.command}
+        yield Cause("approval", f"{one.path} {_asked(facts, one.prompt or one.step, one)}", known)
+    if len(questions) > _NAMED:
+        yield Cause("approval", f"{len(questions) - _NAMED} more wait for an answer")
+
+
+def _asked(facts: KnownRun, prompt: str, question: Question) -> str:
+    text = f"waits for an answer: {prompt}"
+    if question.expires_at is not None:
+        text += f" (no, unless approved by {facts.instants.get(question.expires_at, question.expires_at)})"
+    return f"{text}; {question.command}, or reject"
 
 
 def _items(step: StepRun) -> str:
@@ -215,7 +246,7 @@ def _items(step: StepRun) -> str:
     return f": {step.items - step.items_left} of {step.items} items ended{failed}"
 
 
-def _need(facts: RunFacts, need: str) -> Cause:
+def _need(facts: KnownRun, need: str) -> Cause:
     state, definition = facts.steps[need], facts.definition.step(need)
     text = f"needs {need}: {state.status.value}"
     if state.status.is_failure and definition.continue_on_error:
@@ -227,7 +258,7 @@ def _need(facts: RunFacts, need: str) -> Cause:
     return Cause("need", text, {"step": need, "status": state.status.value})
 
 
-def _condition(facts: RunFacts, text: str, step: StepRun) -> Iterator[Cause]:
+def _condition(facts: KnownRun, text: str, step: StepRun) -> Iterator[Cause]:
     result = {None: "not asked yet", True: "true", False: "false"}[step.when_result]
     if step.when_result is None and step.status.is_terminal:
         result = "not asked" if step.reason != StepReason.CONDITION else "no value"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jobctl.errors import BadInputError
@@ -31,6 +32,7 @@ from jobctl.model.workflows import (
 )
 from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode, read_yaml
 
+LARGEST_REPEATED = 16 << 20
 _WORK_KEYS = ("timeout", "queue", "resources", "priority", "continue_on_error", "idempotent")
 
 
@@ -45,13 +47,29 @@ def parse_workflow(text: str, source: str, *, functions: bool = False) -> Workfl
     Raises:
         BadFileError: ``E_WORKFLOW``; it tells every problem.
     """
+    found = read_workflow(text, source, functions=functions)
+    if found.definition is None:
+        raise file_error(source, text, found.problems, "E_WORKFLOW")
+    return found.definition
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWorkflow:
+    """What was read of a file, right or not."""
+
+    root: Node | None
+    """None: it is no YAML."""
+    definition: WorkflowDefinition | None
+    """None: there are problems."""
+    problems: list[Problem]
+
+
+def read_workflow(text: str, source: str, *, functions: bool = False) -> ReadWorkflow:
+    """The workflow that ``text`` writes, or what is wrong with it; the arguments are those of ``parse_workflow``."""
     root, problems = read_yaml(text)
     if root is None and not problems:
         problems.append(Problem(Mark(1, 1), "the file is empty", None, "give steps:"))
-    found = _read(root, text, source, problems, functions)
-    if found is None:
-        raise file_error(source, text, problems, "E_WORKFLOW")
-    return found
+    return ReadWorkflow(root, _read(root, text, source, problems, functions), problems)
 
 
 def workflow_of(document: Mapping[str, Json], *, functions: bool = True) -> WorkflowDefinition:
@@ -92,9 +110,22 @@ def _read(
     if "steps" not in root.entries and not _means_steps(root):
         reading.add(root.mark, "the workflow has no steps", None, "give steps:")
     name = _name(reading, root, given, source)
+    _check_size(reading, root, given)
     Checks(reading, text.split("\n"), functions=functions).check(root, given)
     steps = [_step(reading, step, given) for step in given.get("steps", [])] if not problems else []
     return None if problems else _definition(name, given, steps)
+
+
+def _check_size(reading: Reading, root: MappingNode, given: Mapping[str, Any]) -> None:
+    """What holds for all steps is written into each of them, which must stay a file's size."""
+    defaults = given.get("defaults", {})
+    texts = [given.get("cwd") or "", defaults.get("cwd") or ""]
+    for variables in (given.get("env", {}), defaults.get("env", {})):
+        texts += [*variables, *variables.values()]
+    characters, steps = sum(map(len, texts)), len(given.get("steps", []))
+    if characters * steps > LARGEST_REPEATED:
+        what = f"env and cwd of {characters:,} characters for {steps:,} steps are above 16 MiB"
+        reading.add(mark_of(root, "env"), what, None, "give them to the steps that need them, or in a file")
 
 
 def _means_steps(root: MappingNode) -> bool:

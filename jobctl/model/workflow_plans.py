@@ -90,21 +90,22 @@ def plan_retry(
     Raises:
         NotFoundError: no such step.
         BadInputError: ``--from`` and ``--only``.
-        StateConflictError: every step completed; there is nothing to do.
+        StateConflictError: every step completed; there is nothing to do. Or ``--only``, and other steps are defined
+            in another way now, too.
     """
     seeds = _seeds(request, recorded, needs, hashes)
     reset = set(seeds) if request.only_step is not None else descendants_of(needs, seeds)
     behind = _origins(needs, seeds, reset)
     steps = [_planned(step, recorded.get(step), seeds, reset, behind) for step in needs]
-    if not any(step.action in (Action.RESET, Action.NEW) for step in steps):
-        raise StateConflictError(
-            "nothing to retry: every step completed", None, "name one with --from or --only"
-        )
     dropped = [
         PlannedStep(step, Action.DROP, found.status, "no longer in the definition")
         for step, found in recorded.items()
         if step not in needs
     ]
+    if not reset and not dropped:
+        raise StateConflictError(
+            "nothing to retry: every step completed", None, "name one with --from or --only"
+        )
     return RetryPlan((*steps, *dropped))
 
 
@@ -114,20 +115,29 @@ def _seeds(
     """The steps a retry starts from, each with its reason."""
     if request.from_step is not None and request.only_step is not None:
         raise BadInputError("--from and --only", None, "give one of them", "E_BAD_INPUT")
-    if request.only_step is not None:
-        return {_known(request.only_step, needs): "asked for"}
     seeds = {}
     if request.definition is DefinitionChoice.CURRENT:
         seeds = {
             step: "changed" for step in needs if step in recorded and recorded[step].spec_hash != hashes[step]
         }
         seeds |= {step: "new" for step in needs if step not in recorded}
+    if request.only_step is not None:
+        return _alone(_known(request.only_step, needs), seeds)
     if request.from_step is not None:
         return {_known(request.from_step, needs): "asked for"} | seeds
     for step, found in recorded.items():
         if step in needs and (found.status in RESET_BY_RETRY or not found.status.is_terminal):
             seeds.setdefault(step, found.status.value)
     return seeds
+
+
+def _alone(step: str, changed: Mapping[str, str]) -> dict[str, str]:
+    """The step as the only seed; a definition that was changed elsewhere cannot be followed by halves."""
+    other = next((one for one in changed if one != step), None)
+    if other is not None:
+        what = f"the current definition is not the recorded one elsewhere, too ({changed[other]})"
+        raise StateConflictError(what, other, "leave out --only")
+    return {step: "asked for"}
 
 
 def _known(step: str, needs: Needs) -> str:
@@ -154,8 +164,7 @@ def _planned(
     behind: Mapping[str, str],
 ) -> PlannedStep:
     if found is None:
-        action = Action.NEW if step in reset else Action.DROP
-        return PlannedStep(step, action, None, "new" if step in reset else "new, not asked for")
+        return PlannedStep(step, Action.NEW, None, "new")
     if step not in reset:
         return PlannedStep(step, Action.KEEP, found.status, found.status.value)
     reason = seeds[step] if step in seeds else f"behind {behind[step]}"

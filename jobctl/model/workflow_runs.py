@@ -10,8 +10,10 @@ from jobctl.model.documents import Json
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus
 from jobctl.model.workflow_bundles import WorkflowBundle
-from jobctl.model.workflow_states import Outcome, RollbackState, StepStatus, Stop
+from jobctl.model.workflow_states import RollbackState, RunOutcome, StepStatus, Stop
 
+LONGEST_MESSAGE = 2000
+"""Characters of what is kept for people: an output of a MiB is no message."""
 WHOLE = -1
 """The ``map_index`` of a step itself; its items of a ``foreach`` count from 0."""
 
@@ -55,7 +57,7 @@ class ChildJob:
         return label_of(self.step, self.map_index) if self.step else self.role.value
 
 
-class Decision(StrEnum):
+class Answer(StrEnum):
     """What a person said to a step that asked."""
 
     APPROVED = "approved"
@@ -80,7 +82,9 @@ class StepReason(StrEnum):
     EXPIRED = "expired"
     """Failed: nobody approved it in time."""
     REFUSED = "refused"
-    """Failed: there is no such queue or resource, or nothing here can run it."""
+    """Failed: there is no such queue or resource, or nothing here can run it. Of a run: its definition is damaged."""
+    ERROR = "error"
+    """Cancelled: an error within jobctl ended the run; its message is that error."""
     RETRY = "retry"
     """Waits for its next attempt."""
     PARALLEL = "parallel"
@@ -116,7 +120,7 @@ class WorkflowRun:
     phase: Phase
     attempt: int
     params: Mapping[str, Json]
-    outcome: Outcome | None
+    outcome: RunOutcome | None
     """Of a run that completed."""
     rollback: RollbackState
     stop: Stop | None
@@ -135,6 +139,8 @@ class WorkflowRun:
     deadline_at: int | None
     parent_id: JobId | None = None
     """The run that this one is a step of, or the job that submitted it."""
+    error: str | None = None
+    """What made a supervisor give it up, if one did."""
 
     @property
     def summary(self) -> str:
@@ -161,6 +167,8 @@ class StepRun:
     """For people: what made it fail, what an approval asks, why it was skipped."""
     attempt: int
     """Of the run, when it was started last; 0 before."""
+    attempts: int
+    """How often it was tried in all, by whichever of its jobs; 1 for what has no tries, such as a question."""
     job_id: JobId | None
     """Of its newest job; of a step with ``workflow:`` the run."""
     job_attempt: int | None
@@ -188,6 +196,11 @@ class StepRun:
     def label(self) -> str:
         """``import``, or ``import[3]`` for an item."""
         return label_of(self.id, self.map_index)
+
+
+def shortened(message: str) -> str:
+    """The message, cut where it is longer than anybody reads."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 2]} …"
 
 
 def label_of(step: str, map_index: int) -> str:

@@ -7,7 +7,7 @@ no skip hides it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -147,7 +147,7 @@ def _by_needs(trigger: Trigger, states: tuple[NeedState, ...]) -> Decision:
     return READY
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """How well a completed workflow went."""
 
     CLEAN = "clean"
@@ -188,7 +188,7 @@ class WorkflowEnd:
 
     status: JobStatus
     reason: Reason | None = None
-    outcome: Outcome | None = None
+    outcome: RunOutcome | None = None
     """Only of a completed one."""
 
 
@@ -210,7 +210,7 @@ def end_of(steps: Iterable[StepEnd], stop: Stop | None = None) -> WorkflowEnd:
     if unforgiven:
         return WorkflowEnd(JobStatus.CANCELLED, Reason.STEPS_CANCELLED)
     partial = any(end.is_partial or end.status.is_failure for end in ends)
-    return WorkflowEnd(JobStatus.COMPLETED, None, Outcome.PARTIAL if partial else Outcome.CLEAN)
+    return WorkflowEnd(JobStatus.COMPLETED, None, RunOutcome.PARTIAL if partial else RunOutcome.CLEAN)
 
 
 def wants_rollback(policy: frozenset[Rollback], status: JobStatus) -> bool:
@@ -228,8 +228,8 @@ def is_undone(status: StepStatus, undo_if: UndoIf, *, was_started: bool) -> bool
     return started and status in (StepStatus.FAILED, StepStatus.TIMEOUT, StepStatus.CANCELLED)
 
 
-def rollback_state(undone: Mapping[str, bool]) -> RollbackState:
-    """What a rollback did, from whether the undo command of each step succeeded."""
-    if not undone:
-        return RollbackState.NONE
-    return RollbackState.COMPLETE if all(undone.values()) else RollbackState.PARTIAL
+def rollback_state(statuses: Collection[StepStatus]) -> RollbackState:
+    """What rollbacks have done to a run whose steps stand so; another one with nothing to do changes nothing."""
+    if StepStatus.ROLLBACK_FAILED in statuses:
+        return RollbackState.PARTIAL
+    return RollbackState.COMPLETE if StepStatus.ROLLED_BACK in statuses else RollbackState.NONE

@@ -16,6 +16,8 @@ from jobctl.model.problems import Mark, Problem
 from jobctl.model.scalars import Value, plain_value
 
 MOST_NODES = 200_000
+MOST_REPEATED = 16 << 20
+"""Characters that aliases may repeat: 100 KB, named 50,000 times, are 5 GB for whoever writes them out."""
 DEEPEST = 64
 
 _ALIEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -123,6 +125,7 @@ class _Frame:
     expects_key: bool = True
     nodes: int = 1
     height: int = 1
+    characters: int = 0
 
 
 @dataclass(slots=True)
@@ -130,6 +133,7 @@ class _Anchored:
     node: Node
     nodes: int
     height: int
+    characters: int
 
 
 class _Builder:
@@ -142,6 +146,7 @@ class _Builder:
         self._anchors: dict[str, _Anchored] = {}
         self._documents = 0
         self._nodes = 0
+        self._repeated = 0
 
     def take(self, event: Any) -> None:
         """The next event is part of the tree."""
@@ -156,7 +161,9 @@ class _Builder:
                 plain = event.implicit[0] and event.tag is None
                 value = plain_value(event.value) if plain else event.value
                 node = ScalarNode(mark, event.value, value, plain)
-                self._note_anchor(event.anchor, node, 1, 0)
+                if event.anchor:
+                    self._anchors[event.anchor] = _Anchored(node, 1, 0, len(node.text))
+                self._frames[-1].characters += len(node.text)
                 self._put(node, 1, 0)
             case "AliasEvent":
                 self._put_alias(event.anchor, mark)
@@ -179,12 +186,10 @@ class _Builder:
         frame = self._frames.pop()
         if frame.node is None:
             raise AssertionError("the document itself was closed")
-        self._note_anchor(frame.anchor, frame.node, frame.nodes, frame.height)
+        if frame.anchor:
+            self._anchors[frame.anchor] = _Anchored(frame.node, frame.nodes, frame.height, frame.characters)
+        self._frames[-1].characters += frame.characters
         self._put(frame.node, frame.nodes, frame.height, counted=frame.nodes - 1)
-
-    def _note_anchor(self, anchor: str | None, node: Node, nodes: int, height: int) -> None:
-        if anchor:
-            self._anchors[anchor] = _Anchored(node, nodes, height)
 
     def _put_alias(self, name: str, mark: Mark) -> None:
         found = self._anchors.get(name)
@@ -192,9 +197,13 @@ class _Builder:
             known = any(frame.anchor == name for frame in self._frames)
             message = "refers to what it is part of" if known else "no such anchor"
             self.problems.append(Problem(mark, message, f"*{name}"))
-            found = _Anchored(ScalarNode(mark, "", None), 1, 0)
+            found = _Anchored(ScalarNode(mark, "", None), 1, 0, 0)
         if len(self._frames) - 1 + found.height > DEEPEST:
             self._stop(mark, f"nested deeper than {DEEPEST}", f"*{name}")
+        self._repeated += found.characters
+        if self._repeated > MOST_REPEATED:
+            self._stop(mark, "more than 16 MiB with what aliases repeat", f"*{name}", "use fewer aliases")
+        self._frames[-1].characters += found.characters
         self._put(found.node, found.nodes, found.height)
 
     def _put(self, node: Node, nodes: int, height: int, counted: int = 0) -> None:

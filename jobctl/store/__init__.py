@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobctl.store.queues import Queues
     from jobctl.store.removals import Removals
     from jobctl.store.resets import Resets
+    from jobctl.store.run_pauses import RunPauses
     from jobctl.store.runs import Runs
     from jobctl.store.schedules import Schedules
     from jobctl.store.steps import Steps
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jobctl.store.transitions import Transitions
     from jobctl.store.undos import Undos
     from jobctl.store.workflow_figures import WorkflowFigures
+    from jobctl.store.workflow_questions import WorkflowQuestions
     from jobctl.store.workflows import Workflows
 
 __all__ = ["Store"]
@@ -141,11 +143,25 @@ class Store:
         return WorkflowFigures(self.database)
 
     @cached_property
+    def workflow_questions(self) -> WorkflowQuestions:
+        """What runs wait for."""
+        from jobctl.store.workflow_questions import WorkflowQuestions
+
+        return WorkflowQuestions(self.database)
+
+    @cached_property
     def runs(self) -> Runs:
         """Runs, as a supervisor moves them."""
         from jobctl.store.runs import Runs
 
         return Runs(self.database, self.events)
+
+    @cached_property
+    def run_pauses(self) -> RunPauses:
+        """Runs that are paused."""
+        from jobctl.store.run_pauses import RunPauses
+
+        return RunPauses(self.database, self.events)
 
     @cached_property
     def undos(self) -> Undos:

@@ -15,6 +15,7 @@ from jobctl.model.events import EventKind
 from jobctl.model.states import JobId, JobStatus, Reason
 from jobctl.store.database import Database
 from jobctl.store.events import Events, job_event
+from jobctl.store.waiting_runs import WaitingRuns
 
 
 class Gates:
@@ -23,18 +24,23 @@ class Gates:
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
+        self._waiting_runs = WaitingRuns(database, events)
 
     # --- time and other jobs ---
 
     def settle(self, job_id: JobId, now: int) -> JobStatus | None:
         """The waiting job is queued, or created with what it still waits for; None when it does not wait.
 
-        A held job stays held.
+        A held job stays held; a run of a workflow needs no slot and is running.
         """
         row = self._database.row(
-            "UPDATE jobs SET state=CASE WHEN needs_left>0 OR eligible_at>?1 THEN 'created' ELSE 'queued' END,"
+            "UPDATE jobs SET state=CASE WHEN needs_left>0 OR eligible_at>?1 THEN 'created' WHEN kind='workflow'"
+            " THEN 'running' ELSE 'queued' END,"
             " reason=CASE WHEN needs_left>0 THEN 'dependency' WHEN eligible_at>?1 THEN 'time' END,"
-            " queued_at=CASE WHEN needs_left>0 OR eligible_at>?1 THEN queued_at ELSE ?1 END"
+            " queued_at=CASE WHEN needs_left>0 OR eligible_at>?1 OR kind='workflow' THEN queued_at ELSE ?1 END,"
+            # A run holds no slot: it begins at once, and belongs to no life.
+            " token=CASE WHEN needs_left>0 OR eligible_at>?1 THEN NULL WHEN kind='workflow' THEN 0 END,"
+            " started_at=CASE WHEN needs_left>0 OR eligible_at>?1 OR kind<>'workflow' THEN started_at ELSE ?1 END"
             " WHERE id=?2 AND state='created' AND reason<>'hold' RETURNING state",
             (now, job_id),
         )
@@ -42,6 +48,8 @@ class Gates:
             return None
         if row[0] == "queued":
             self._events.add_rows([job_event(now, EventKind.JOB_QUEUED, job_id)])
+        elif row[0] == "running":
+            self._waiting_runs.begin(job_id, now)
         return JobStatus(row[0])
 
     def add_dependencies(self, job_id: JobId, needs: Iterable[Dependency]) -> tuple[int, Dependency | None]:

@@ -13,10 +13,12 @@ from jobctl.model.documents import Json, canonical_json
 from jobctl.model.events import Entity, EventKind
 from jobctl.model.states import JobId
 from jobctl.model.workflow_bundles import WorkflowBundle
-from jobctl.model.workflow_runs import Decision
+from jobctl.model.workflow_runs import Answer
+from jobctl.model.workflows import WorkflowDefinition
 from jobctl.store.database import Database
 from jobctl.store.events import Events, job_event
 from jobctl.store.gates import Gates
+from jobctl.store.undos import Undos
 
 _EACH = "(SELECT value FROM json_each(?))"
 _CLEARED = (
@@ -50,6 +52,7 @@ class Resets:
         self._database = database
         self._events = events
         self._gates = Gates(database, events)
+        self._undos = Undos(database, events)
 
     # --- retry ---
 
@@ -66,13 +69,16 @@ class Resets:
         for step in reset.kept_items:
             self._clear_items(run_id, step, definition.step(step).parallel, attempt, now)
         self._count_needs(run_id, definition.needs, set(reset.steps))
+        # Jobs of an earlier attempt that have not ended mean nothing to this one.
+        self._database.rows("UPDATE workflow_jobs SET ended=1 WHERE workflow_id=? AND ended=0", (run_id,))
         seconds = definition.timeout_seconds
         self._database.rows(
             "UPDATE workflows SET attempt=?, definition_hash=?, params=?, max_parallel=?, phase='running', stop=NULL,"
-            " end_status=NULL, end_reason=NULL, outcome=NULL, rollback='none', failure=NULL, rollback_wanted=0,"
+            " end_status=NULL, end_reason=NULL, outcome=NULL, rollback=?, failure=?, rollback_wanted=0,"
             " rollback_by_hand=0, cancels_done=cancels_wanted, open=0, deadline_at=? WHERE job_id=?",
             (
                 attempt, definition_hash, canonical_json(dict(reset.params)), definition.max_parallel,
+                self._undos.state_of(run_id).value, self._first_failure(run_id, definition),
                 None if seconds is None else now + round(seconds * 1000), run_id,
             ),
         )  # fmt: skip
@@ -85,6 +91,15 @@ class Resets:
         self._events.add_rows([job_event(now, EventKind.JOB_RETRIED, run_id, {"by": "hand"})])
         self._gates.revive(run_id, now)
         return True
+
+    def _first_failure(self, run_id: JobId, definition: WorkflowDefinition) -> str | None:
+        """Of the steps that are not run again: the one that failed first."""
+        rows = self._database.rows(
+            "SELECT step_id FROM workflow_steps WHERE job_id=? AND map_index=-1 AND status IN('failed','timeout')"
+            " ORDER BY finished_at, position",
+            (run_id,),
+        )
+        return next((row[0] for row in rows if not definition.step(row[0]).continue_on_error), None)
 
     def _redefine(self, run_id: JobId, bundle: WorkflowBundle) -> None:
         """The steps are those of another definition; what is known of the ones that stay is kept."""
@@ -184,7 +199,7 @@ class Resets:
 
     # --- approvals ---
 
-    def answer(self, run_id: JobId, step: str, decision: Decision, by: str | None, now: int) -> bool:
+    def answer(self, run_id: JobId, step: str, decision: Answer, by: str | None, now: int) -> bool:
         """What a person said to the step is on record; False when it does not wait for that (any more)."""
         row = self._database.row(
             "UPDATE workflow_steps SET decision=?, decided_by=? WHERE job_id=? AND step_id=? AND map_index=-1"
@@ -193,7 +208,7 @@ class Resets:
         )
         if row is None:
             return False
-        kind = EventKind.WORKFLOW_APPROVED if decision is Decision.APPROVED else EventKind.WORKFLOW_REJECTED
+        kind = EventKind.WORKFLOW_APPROVED if decision is Answer.APPROVED else EventKind.WORKFLOW_REJECTED
         self._events.add(now, kind, Entity.WORKFLOW, run_id, {"step": step, "by": by})
         self._tell(run_id)
         return True

@@ -12,9 +12,9 @@ from typing import Any
 
 from jobctl.model.documents import Json
 from jobctl.model.events import EventKind
-from jobctl.model.states import JobId, JobKind, JobStatus
+from jobctl.model.states import JobId, JobKind, JobStatus, Reason
 from jobctl.model.workflow_runs import Phase, Role
-from jobctl.model.workflow_states import Outcome, RollbackState, Stop
+from jobctl.model.workflow_states import RollbackState, RunOutcome, Stop
 from jobctl.store.database import Database
 from jobctl.store.events import EventRow, Events, job_event
 from jobctl.store.gates import Gates
@@ -22,7 +22,8 @@ from jobctl.store.gates import Gates
 _STATE = (
     "job_id, attempt, phase, stop, end_status, end_reason, outcome, rollback, failure, rollback_wanted,"
     " rollback_by_hand, cancels_wanted, cancels_done, max_parallel, steps, left, completed, failed, open, starts,"
-    " rollbacks, definition_hash, params"
+    " rollbacks, definition_hash, params,"
+    " (SELECT j.paused_at IS NOT NULL FROM jobs j WHERE j.id=workflows.job_id)"
 )
 _SAVED = (
     "phase", "stop", "end_status", "end_reason", "outcome", "rollback", "failure", "rollback_wanted",
@@ -30,6 +31,8 @@ _SAVED = (
 )  # fmt: skip
 _SAVE = f"UPDATE workflows SET {', '.join(f'{name}=?' for name in _SAVED)} WHERE job_id=?"
 _EACH = "(SELECT value FROM json_each(?))"
+_GOES_ON = "NOT EXISTS(SELECT 1 FROM jobs j WHERE j.id=workflows.job_id AND j.paused_at IS NOT NULL)"
+"""The time-out of a paused run does not count."""
 _JOB_ENDS = {
     JobStatus.COMPLETED: EventKind.JOB_COMPLETED,
     JobStatus.FAILED: EventKind.JOB_FAILED,
@@ -48,7 +51,7 @@ class RunState:
     stop: Stop | None
     end_status: JobStatus | None
     end_reason: str | None
-    outcome: Outcome | None
+    outcome: RunOutcome | None
     rollback: RollbackState
     failure: str | None
     rollback_wanted: bool
@@ -65,6 +68,13 @@ class RunState:
     rollbacks: int
     definition_hash: str
     params: str
+    is_paused: bool = False
+    """Nothing starts before it goes on."""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether an error ended it, and only the ends of its jobs are waited for."""
+        return self.phase is Phase.STOPPING and self.end_status is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,11 @@ class ChildEnd:
     exit_code: int | None = None
     error: str | None = None
     started_at: int | None = None
+    """Its first attempt."""
     result: Json = None
     outputs: Mapping[str, str] = field(default_factory=dict)
+    outputs_problem: str | None = None
+    """Why they cannot be used, if so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +125,16 @@ class Runs:
         """The earliest instant at which a run is out of time or an approval expires."""
         found: int | None = self._database.value(
             "SELECT min(at) FROM (SELECT min(deadline_at) AS at FROM workflows WHERE deadline_at IS NOT NULL"
-            " AND phase='running' UNION ALL SELECT min(expires_at) FROM workflow_steps WHERE status='waiting'"
-            " AND expires_at IS NOT NULL)"
+            f" AND phase='running' AND {_GOES_ON} UNION ALL"
+            " SELECT min(expires_at) FROM workflow_steps WHERE status='waiting' AND expires_at IS NOT NULL)"
         )
         return found
 
     def overdue_runs(self, now: int) -> list[JobId]:
         """Runs that are out of time."""
         rows = self._database.rows(
-            "SELECT job_id FROM workflows WHERE deadline_at IS NOT NULL AND phase='running' AND deadline_at<=?",
+            "SELECT job_id FROM workflows WHERE deadline_at IS NOT NULL AND phase='running'"
+            f" AND deadline_at<=? AND {_GOES_ON}",
             (now,),
         )
         return [JobId(row[0]) for row in rows]
@@ -134,29 +148,39 @@ class Runs:
         )
         return [(JobId(row[0]), row[1], row[2]) for row in rows]
 
-    def take_news(self) -> list[News]:
-        """What is new, oldest first, each once."""
+    def take_news(self, limit: int) -> list[News]:
+        """At most ``limit`` of what is new, oldest first, each once; of two ends of a job the later one."""
         rows = self._database.rows(
             "SELECT n.id, n.workflow_id, n.child_id, n.status, w.step_id, w.map_index, w.role, j.kind, j.reason,"
-            " j.exit_code, a.error, j.started_at, r.result, r.outputs FROM workflow_news n"
+            " j.exit_code, a.error, ifnull((SELECT min(f.started_at) FROM attempts f WHERE f.job_id=j.id),"
+            " j.started_at), r.result, r.outputs, a.reason FROM workflow_news n"
             " LEFT JOIN workflow_jobs w ON w.job_id=n.child_id AND w.ended=0 LEFT JOIN jobs j ON j.id=n.child_id"
             " LEFT JOIN job_results r ON r.job_id=n.child_id"
-            " LEFT JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt ORDER BY n.id"
+            " LEFT JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt ORDER BY n.id LIMIT ?",
+            (limit,),
         )
         if not rows:
             return []
-        self._database.rows("DELETE FROM workflow_news WHERE id<=?", (rows[-1][0],))
         children = [row[2] for row in rows if row[4] is not None]
+        last = self._last_news(children) if children else {}
+        self._database.rows("DELETE FROM workflow_news WHERE id<=?", (rows[-1][0],))
         if children:
+            settled = [row[2] for row in rows if last.get(row[2]) == row[0]]
             self._database.rows(
-                f"UPDATE workflow_jobs SET ended=1 WHERE job_id IN {_EACH}", (json.dumps(children),)
+                f"UPDATE workflow_jobs SET ended=1 WHERE job_id IN {_EACH}", (json.dumps(settled),)
             )
-        last = {row[2]: row[0] for row in rows if row[2] is not None}
         return [
             News(JobId(row[1]), None if row[2] is None else _child_end(row))
             for row in rows
             if row[2] is None or (row[4] is not None and last[row[2]] == row[0])
         ]
+
+    def _last_news(self, children: list[int]) -> dict[int, int]:
+        rows = self._database.rows(
+            f"SELECT child_id, max(id) FROM workflow_news WHERE child_id IN {_EACH} GROUP BY child_id",
+            (json.dumps(children),),
+        )
+        return dict(rows)
 
     def tell(self, run_id: JobId) -> None:
         """A supervisor will look at the run."""
@@ -167,10 +191,12 @@ class Runs:
         row = self._database.row(f"SELECT {_STATE} FROM workflows WHERE job_id=?", (run_id,))
         if row is None:
             return None
-        return RunState(
+        state = RunState(
             JobId(row[0]), row[1], Phase(row[2]), _maybe(Stop, row[3]), _maybe(JobStatus, row[4]), row[5],
-            _maybe(Outcome, row[6]), RollbackState(row[7]), row[8], bool(row[9]), bool(row[10]), *row[11:],
+            _maybe(RunOutcome, row[6]), RollbackState(row[7]), row[8], bool(row[9]), bool(row[10]), *row[11:23],
         )  # fmt: skip
+        state.is_paused = bool(row[23])
+        return state
 
     def save(self, state: RunState) -> None:
         """The row is as ``state`` says."""
@@ -207,7 +233,8 @@ class Runs:
         """The run's own job has ended; False when it does not run."""
         status = state.end_status or JobStatus.FAILED
         row = self._database.row(
-            f"UPDATE jobs SET state='{status.value}', reason=?, finished_at=?, token=NULL"
+            f"UPDATE jobs SET state='{status.value}', reason=?, finished_at=?, token=NULL, paused_at=NULL,"
+            " pause_wanted=0"
             " WHERE id=? AND state='running' AND kind='workflow' RETURNING id",
             (state.end_reason, now, state.job_id),
         )
@@ -216,6 +243,16 @@ class Runs:
         self._events.add_rows([job_event(now, _JOB_ENDS[status], state.job_id, data)])
         self._gates.after_end(state.job_id, status, now)
         return True
+
+    def count_steps(self, run_id: JobId) -> tuple[int, int, int]:
+        """``(left, completed, failed)``: how the steps of the run stand, counted anew."""
+        row = self._database.row(
+            "SELECT count(*) FILTER (WHERE status IN('pending','ready','running','waiting')),"
+            " count(*) FILTER (WHERE status='completed'), count(*) FILTER (WHERE status IN('failed','timeout'))"
+            " FROM workflow_steps WHERE job_id=? AND map_index=-1",
+            (run_id,),
+        )
+        return (0, 0, 0) if row is None else (row[0], row[1], row[2])
 
     def add_events(self, rows: Iterable[EventRow]) -> None:
         """The events are part of the transaction."""
@@ -227,6 +264,7 @@ def _child_end(row: tuple[Any, ...]) -> ChildEnd:
         job_id=JobId(row[2]), status=JobStatus(row[3]), step=row[4], map_index=row[5], role=Role(row[6]),
         kind=_maybe(JobKind, row[7]), reason=row[8], exit_code=row[9], error=row[10], started_at=row[11],
         result=_json(row[12]), outputs={} if row[13] is None else json.loads(row[13]),
+        outputs_problem=row[10] if row[14] == Reason.OUTPUTS else None,
     )  # fmt: skip
 
 

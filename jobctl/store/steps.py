@@ -7,13 +7,13 @@ that what was decided once is never decided again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobctl.model.documents import Json
 from jobctl.model.states import JobId
-from jobctl.model.workflow_runs import Decision, Role
+from jobctl.model.workflow_runs import Answer, Role, shortened
 from jobctl.model.workflow_states import StepStatus
 from jobctl.store.database import Database
 from jobctl.store.events import Events
@@ -21,6 +21,8 @@ from jobctl.store.runs import Runs, RunState
 
 _OPEN = "status IN('pending','ready','running','waiting')"
 _EACH = "(SELECT value FROM json_each(?))"
+_PAGE = 32
+"""Items whose outputs are read at once: each may have a MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepPlace:
     """A step, or an item of one, that may start or be undone."""
 
     step: str
@@ -48,6 +50,7 @@ class Place:
     item: Json
     child_id: JobId | None = None
     status: StepStatus = StepStatus.READY
+    start_seq: int = 0
 
 
 class Steps:
@@ -95,6 +98,14 @@ class Steps:
         )
         return {row[0]: row[1:] for row in rows}
 
+    def needs_of(self, run_id: JobId, steps: Iterable[str]) -> dict[str, tuple[StepStatus, str | None]]:
+        """The status of each step, and of one that did not run because of another: which failed first."""
+        rows = self._database.rows(
+            f"SELECT step_id, status, cause FROM workflow_steps WHERE job_id=? AND map_index=-1 AND step_id IN {_EACH}",
+            (run_id, json.dumps(list(steps))),
+        )
+        return {row[0]: (StepStatus(row[1]), row[2]) for row in rows}
+
     def make_ready(self, run_id: JobId, step: str, when_result: bool | None, now: int) -> None:
         """The step starts as soon as there is room."""
         self._database.rows(
@@ -112,14 +123,14 @@ class Steps:
             (storable(prompt), expires_at, now, now, state.attempt, state.starts, state.job_id, step),
         )
 
-    def decided(self, run_id: JobId) -> list[tuple[str, Decision, str | None]]:
+    def decided(self, run_id: JobId) -> list[tuple[str, Answer, str | None]]:
         """Waiting steps that a person has answered, with who did."""
         rows = self._database.rows(
             "SELECT step_id, decision, decided_by FROM workflow_steps WHERE job_id=? AND status='waiting'"
             " AND decision IS NOT NULL ORDER BY position",
             (run_id,),
         )
-        return [(row[0], Decision(row[1]), row[2]) for row in rows]
+        return [(row[0], Answer(row[1]), row[2]) for row in rows]
 
     # --- items ---
 
@@ -165,27 +176,42 @@ class Steps:
             (now, run_id, step, run_id, step),
         )
 
-    def item_ends(self, run_id: JobId, step: str) -> list[tuple[StepStatus, Json]]:
-        """The status and the outputs of each item."""
-        rows = self._database.rows(
-            "SELECT status, outputs FROM workflow_steps WHERE job_id=? AND step_id=? AND map_index>=0"
-            " ORDER BY map_index",
-            (run_id, step),
+    def has_cancelled_item(self, run_id: JobId, step: str) -> bool:
+        """Whether an item of the step was cancelled."""
+        return bool(
+            self._database.value(
+                "SELECT EXISTS(SELECT 1 FROM workflow_steps WHERE job_id=? AND step_id=? AND map_index>=0"
+                " AND status='cancelled')",
+                (run_id, step),
+            )
         )
-        return [(StepStatus(row[0]), None if row[1] is None else json.loads(row[1])) for row in rows]
+
+    def item_outputs(self, run_id: JobId, step: str) -> Iterator[Mapping[str, Json]]:
+        """The outputs of each item, in their order, read a few at a time."""
+        index = -1
+        while True:
+            rows = self._database.rows(
+                "SELECT map_index, outputs FROM workflow_steps WHERE job_id=? AND step_id=? AND map_index>?"
+                " AND map_index>=0 ORDER BY map_index LIMIT ?",
+                (run_id, step, index, _PAGE),
+            )
+            yield from ({} if row[1] is None else json.loads(row[1]) for row in rows)
+            if len(rows) < _PAGE:
+                return
+            index = rows[-1][0]
 
     # --- starts and ends ---
 
-    def startable(self, run_id: JobId, limit: int) -> list[Place]:
+    def startable(self, run_id: JobId, limit: int) -> list[StepPlace]:
         """The first ready steps and items that have no job yet, in the order of the file."""
         rows = self._database.rows(
             "SELECT step_id, map_index, item FROM workflow_steps WHERE job_id=? AND status='ready'"
             " AND child_id IS NULL ORDER BY position, map_index LIMIT ?",
             (run_id, limit),
         )
-        return [Place(row[0], row[1], _json(row[2])) for row in rows]
+        return [StepPlace(row[0], row[1], _json(row[2])) for row in rows]
 
-    def record_start(self, state: RunState, place: Place, child_id: JobId) -> None:
+    def record_start(self, state: RunState, place: StepPlace, child_id: JobId) -> None:
         """The job of the step is stored; it is the run's only one for it in this attempt."""
         self._runs.record_child(state.job_id, place.step, place.map_index, Role.STEP, state.attempt, child_id)
         self._database.rows(
@@ -194,17 +220,34 @@ class Steps:
             (child_id, state.attempt, state.starts, state.job_id, place.step, place.map_index),
         )
 
-    def end(self, run_id: JobId, step: str, map_index: int, finish: Finish, now: int) -> bool:
-        """The step has ended so; False when it had ended before."""
+    def end(
+        self,
+        run_id: JobId,
+        place: tuple[str, int],
+        finish: Finish,
+        now: int,
+        *,
+        child_id: JobId | None = None,
+    ) -> bool:
+        """The step has ended so; False when it had ended before.
+
+        Args:
+            run_id: the run.
+            place: the step and the ``map_index``.
+            finish: how.
+            now: milliseconds UTC.
+            child_id: the job whose end this is; of one that is no longer the step's nothing follows.
+        """
+        fence = "" if child_id is None else f" AND child_id={int(child_id)}"
         row = self._database.row(
             "UPDATE workflow_steps SET status=?, reason=?, cause=?, message=ifnull(?, message),"
             " exit_code=?, outputs=?, result=?, is_partial=?, when_result=ifnull(?, when_result),"
             " started_at=ifnull(started_at, ?), finished_at=?, expires_at=NULL"
-            f" WHERE job_id=? AND step_id=? AND map_index=? AND {_OPEN} RETURNING 1",
+            f" WHERE job_id=? AND step_id=? AND map_index=? AND {_OPEN}{fence} RETURNING 1",
             (
                 finish.status.value, finish.reason, finish.cause, storable(finish.message), finish.exit_code,
                 _text(finish.outputs or None), _text(finish.result), finish.is_partial, finish.when_result,
-                finish.started_at, now, run_id, step, map_index,
+                finish.started_at, now, run_id, *place,
             ),
         )  # fmt: skip
         return row is not None
@@ -221,6 +264,17 @@ class Steps:
             (reason, now, run_id),
         )
         return [(row[2], row[0]) for row in sorted(rows, key=lambda row: (row[0], row[1]))]
+
+    def cancel_all(self, run_id: JobId, reason: str, message: str | None, now: int, *, started: bool) -> None:
+        """Steps and items that have not ended are cancelled; those that were started only if ``started``."""
+        which = (
+            _OPEN if started else "(status IN('pending','waiting') OR (status='ready' AND child_id IS NULL))"
+        )
+        self._database.rows(
+            "UPDATE workflow_steps SET status='cancelled', reason=?, message=?, finished_at=?, expires_at=NULL"
+            f" WHERE job_id=? AND {which}",
+            (reason, storable(message), now, run_id),
+        )
 
     def ends(self, run_id: JobId) -> list[tuple[str, StepStatus, bool]]:
         """How each step has ended, and whether in part."""
@@ -241,5 +295,5 @@ def _json(text: str | None) -> Json:
 
 
 def storable(text: str | None) -> str | None:
-    """``text`` fit for a TEXT column: what stands for a byte that was not UTF-8 (PEP 383) is written out."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """``text`` fit for a TEXT column: short, and what stands for a byte that was not UTF-8 (PEP 383) is written out."""
+    return None if text is None else shortened(text).encode("utf-8", "backslashreplace").decode("utf-8")

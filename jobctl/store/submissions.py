@@ -92,10 +92,21 @@ class Submissions:
     def _replacing(self, old: JobId, job: Submission, now: int) -> Submission:
         """The old job is being cancelled; the new one starts once it has ended."""
         self._database.rows("UPDATE jobs SET unique_key=NULL WHERE id=?", (old,))
-        if self._transitions.cancel_waiting(old, Reason.REPLACED, now):
-            return job
-        self._transitions.request_cancel(old, None, None, Reason.REPLACED.value, now)
-        return replace(job, after=(*job.after, Dependency(old, Condition.ANY)))
+        ending = self._replaced_by(old)
+        if not self._transitions.cancel_waiting(old, Reason.REPLACED, now):
+            self._transitions.request_cancel(old, None, None, Reason.REPLACED.value, now)
+            ending = [old]
+        return replace(job, after=(*job.after, *(Dependency(one, Condition.ANY) for one in ending)))
+
+    def _replaced_by(self, waiting: JobId) -> list[JobId]:
+        """What the job waits for because it replaces it: whoever replaces the job in turn waits for that, too."""
+        rows = self._database.rows(
+            "SELECT j.id FROM dependencies d JOIN jobs j ON j.id=d.needs_id"
+            " JOIN cancel_requests c ON c.job_id=j.id AND c.reason='replaced'"
+            " WHERE d.job_id=? AND d.condition='any' AND j.state='running' ORDER BY j.id",
+            (waiting,),
+        )
+        return [JobId(row[0]) for row in rows]
 
     def _depend(self, job_id: JobId, job: Submission, now: int) -> None:
         """The job waits for what it needs; where that has ended already, it goes on or is cancelled."""

@@ -20,6 +20,7 @@ from jobctl.store.database import Database
 from jobctl.store.events import EventRow, Events, job_event
 from jobctl.store.gates import Gates
 from jobctl.store.specs import spec_of
+from jobctl.store.waiting_runs import WaitingRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,23 +457,27 @@ class Transitions:
         self._events.add_rows([job_event(now, EventKind.JOB_CANCEL_REQUESTED, job_id, {"reason": reason})])
         return True
 
-    def cancel_options(self, job_id: JobId) -> tuple[float | None, int | None, str | None] | None:
-        """The grace, the signal and the reason of whoever wanted the running job ended; None if nobody did."""
+    def cancel_request(self, job_id: JobId) -> CancelRequest | None:
+        """How the running job is to be ended, and how often that was asked for; None if nobody did."""
         row = self._database.row(
-            "SELECT grace_seconds, signal, reason FROM cancel_requests WHERE job_id=?", (job_id,)
+            "SELECT j.id, j.token, c.grace_seconds, c.signal, c.reason, c.requests FROM cancel_requests c"
+            " JOIN jobs j ON j.id=c.job_id WHERE c.job_id=?",
+            (job_id,),
         )
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else CancelRequest(*row)
 
     def cancel_waiting(self, job_id: JobId, reason: str, now: int) -> bool:
         """The job is cancelled before it ran; False when it does not wait."""
         row = self._database.row(
             "UPDATE jobs SET state='cancelled', reason=?, finished_at=? WHERE id=?"
-            " AND state IN('created','queued') RETURNING gated",
+            " AND state IN('created','queued') RETURNING gated, kind",
             (reason, now, job_id),
         )
         if row is None:
             return False
         self._events.add_rows([job_event(now, EventKind.JOB_CANCELLED, job_id, {"reason": reason})])
+        if row[1] == "workflow":
+            WaitingRuns(self._database, self._events).cancel(job_id, reason, now)
         self._gates.after_end(job_id, JobStatus.CANCELLED, now)
         if row[0]:
             self._gates.repair(now)

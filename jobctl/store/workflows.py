@@ -13,27 +13,29 @@ from dataclasses import replace
 from typing import Any
 
 from jobctl.model.documents import Json, canonical_json
-from jobctl.model.events import Entity, EventKind
-from jobctl.model.states import JobId, JobStatus
+from jobctl.model.events import EventKind
+from jobctl.model.states import JobId, JobKind, JobStatus
 from jobctl.model.workflow_bundles import WorkflowBundle, bundle_of, check_bundle
 from jobctl.model.workflow_runs import (
     WHOLE,
     ChildJob,
     Phase,
     Role,
+    StepReason,
     StepRun,
     WorkflowRun,
     WorkflowSubmission,
 )
-from jobctl.model.workflow_states import Outcome, RollbackState, StepStatus, Stop
+from jobctl.model.workflow_states import RollbackState, RunOutcome, StepStatus, Stop
 from jobctl.store.database import Database
 from jobctl.store.events import Events
+from jobctl.store.gates import Gates
 from jobctl.store.submissions import Stored, Submissions
 
 _RUN = (
     "SELECT w.job_id, j.name, j.state, j.reason, w.phase, w.attempt, w.params, w.outcome, w.rollback, w.stop,"
     " w.failure, w.steps, w.steps-w.left, w.completed, w.failed, w.definition_hash, j.created_at, j.started_at,"
-    " j.finished_at, w.deadline_at, j.parent_id FROM workflows w JOIN jobs j ON j.id=w.job_id"
+    " j.finished_at, w.deadline_at, j.parent_id, w.end_reason FROM workflows w JOIN jobs j ON j.id=w.job_id"
 )
 # A step with a job stands where its job does: a claim or a back-off writes no row of the workflow.
 _STEP = (
@@ -43,9 +45,13 @@ _STEP = (
     " ELSE s.reason END, s.cause, s.message, s.attempt, s.child_id, j.attempt, s.start_seq, s.when_result, s.item,"
     " ifnull(s.exit_code, j.exit_code), s.outputs, s.result, s.is_partial, s.spec_hash, s.items, s.items_left,"
     " s.items_failed, s.undo_id, s.undo_message, s.expires_at, s.decided_by, s.ready_at,"
-    " ifnull(s.started_at, j.started_at), s.finished_at"
+    " ifnull(s.started_at, ifnull((SELECT min(a.started_at) FROM attempts a WHERE a.job_id=s.child_id),"
+    " j.started_at)), s.finished_at, max(ifnull((SELECT sum(k.attempt) FROM workflow_jobs c JOIN jobs k"
+    " ON k.id=c.job_id WHERE c.workflow_id=s.job_id AND c.step_id=s.step_id AND c.map_index=s.map_index"
+    " AND c.role='step'), 0), s.attempt>0)"
     " FROM workflow_steps s LEFT JOIN jobs j ON j.id=s.child_id"
 )
+_GIVEN_UP = (StepReason.REFUSED, StepReason.ERROR)
 _CHILD = "SELECT job_id, step_id, map_index, role, attempt FROM workflow_jobs"
 
 
@@ -54,15 +60,26 @@ class Workflows:
 
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
-        self._events = events
         self._submissions = Submissions(database, events)
+        self._gates = Gates(database, events)
 
     # --- reading ---
 
     def get(self, job_id: int) -> WorkflowRun | None:
         """The run with this id."""
         row = self._database.row(f"{_RUN} WHERE w.job_id=?", (job_id,))
-        return None if row is None else _run(row)
+        if row is None:
+            return None
+        run = _run(row)
+        return run if row[21] not in _GIVEN_UP else replace(run, error=self._error_of(job_id))
+
+    def _error_of(self, job_id: int) -> str | None:
+        found: str | None = self._database.value(
+            "SELECT json_extract(data,'$.error') FROM events WHERE entity='workflow' AND entity_id=?"
+            f" AND kind='{EventKind.WORKFLOW_STOPPING}' ORDER BY id DESC LIMIT 1",
+            (job_id,),
+        )
+        return found
 
     def list(self, limit: int | None = None, *, with_parts: bool = True) -> builtins.list[WorkflowRun]:
         """Every run, newest first; those that are steps of others too, unless not ``with_parts``."""
@@ -75,7 +92,11 @@ class Workflows:
         return [_run(row) for row in rows]
 
     def bundle(self, job_id: int) -> WorkflowBundle:
-        """The recorded definition of a run, with those of the workflows its steps start."""
+        """The recorded definition of a run, with those of the workflows its steps start.
+
+        Raises:
+            BadInputError: ``E_WORKFLOW``: what is stored is damaged, or this version cannot read it.
+        """
         text = self._database.value(
             "SELECT d.body FROM workflows w JOIN workflow_definitions d ON d.hash=w.definition_hash"
             " WHERE w.job_id=?",
@@ -131,13 +152,16 @@ class Workflows:
     def submit(self, workflow: WorkflowSubmission, now: int) -> Stored:
         """The run and its steps are stored; or the run there is with the same unique key.
 
-        Nothing starts before a supervisor has looked at it.
+        Nothing starts before a supervisor has looked at it. A run that replaces another one is ``created`` until
+        that has ended, undo commands and handlers included.
 
         Raises:
             BadInputError: the definition of a ``workflow:`` step is missing.
         """
         check_bundle(workflow.bundle)
-        stored = self._submissions.submit([replace(workflow.parent, hold=True, after=())], now)[0]
+        stored = self._submissions.submit(
+            [replace(workflow.parent, kind=JobKind.WORKFLOW, hold=True, after=())], now
+        )[0]
         if not stored.is_new:
             return stored
         self._insert(stored.id, workflow, now)
@@ -147,11 +171,11 @@ class Workflows:
         definition = workflow.bundle.definition
         digest = self.record_definition(workflow.bundle)
         self._database.rows(
-            "INSERT INTO workflows(job_id, definition_hash, params, max_parallel, steps, left, deadline_at)"
-            " VALUES(?,?,?,?,?,?,?)",
+            "INSERT INTO workflows(job_id, definition_hash, params, max_parallel, steps, left)"
+            " VALUES(?,?,?,?,?,?)",
             (
                 job_id, digest, canonical_json(dict(workflow.params)), definition.max_parallel,
-                len(definition.steps), len(definition.steps), _deadline(definition.timeout_seconds, now),
+                len(definition.steps), len(definition.steps),
             ),
         )  # fmt: skip
         hashes = workflow.bundle.spec_hashes
@@ -162,13 +186,9 @@ class Workflows:
                 for position, step in enumerate(definition.steps)
             ),
         )
-        self._database.rows(
-            "UPDATE jobs SET state='running', reason=NULL, token=0, started_at=?, needs_left=0 WHERE id=?",
-            (now, job_id),
-        )
-        self._database.rows("INSERT INTO workflow_news(workflow_id) VALUES(?)", (job_id,))
-        data = {"steps": len(definition.steps), "definition": digest}
-        self._events.add(now, EventKind.WORKFLOW_STARTED, Entity.WORKFLOW, job_id, data)
+        # It was held until now, so that nothing could make it a job for a slot.
+        self._database.rows("UPDATE jobs SET reason='dependency' WHERE id=? AND state='created'", (job_id,))
+        self._gates.settle(job_id, now)
 
     def record_definition(self, bundle: WorkflowBundle) -> str:
         """The hash of the definition, whose text is stored once."""
@@ -180,14 +200,10 @@ class Workflows:
         return digest
 
 
-def _deadline(seconds: float | None, now: int) -> int | None:
-    return None if seconds is None else now + round(seconds * 1000)
-
-
 def _run(row: tuple[Any, ...]) -> WorkflowRun:
     return WorkflowRun(
         job_id=JobId(row[0]), name=row[1], status=JobStatus(row[2]), reason=row[3], phase=Phase(row[4]),
-        attempt=row[5], params=json.loads(row[6]), outcome=None if row[7] is None else Outcome(row[7]),
+        attempt=row[5], params=json.loads(row[6]), outcome=None if row[7] is None else RunOutcome(row[7]),
         rollback=RollbackState(row[8]), stop=None if row[9] is None else Stop(row[9]), failure=row[10],
         steps=row[11], ended=row[12], completed=row[13], failed=row[14], definition_hash=row[15],
         created_at=row[16], started_at=row[17], finished_at=row[18], deadline_at=row[19],
@@ -198,7 +214,8 @@ def _run(row: tuple[Any, ...]) -> WorkflowRun:
 def _step(row: tuple[Any, ...]) -> StepRun:
     return StepRun(
         id=row[0], map_index=row[1], status=StepStatus(row[2]), reason=row[3], cause=row[4], message=row[5],
-        attempt=row[6], job_id=None if row[7] is None else JobId(row[7]), job_attempt=row[8], start_seq=row[9],
+        attempt=row[6], attempts=row[27],
+        job_id=None if row[7] is None else JobId(row[7]), job_attempt=row[8], start_seq=row[9],
         when_result=None if row[10] is None else bool(row[10]), item=_json(row[11]), exit_code=row[12],
         outputs=_json(row[13]) or {}, result=_json(row[14]), is_partial=bool(row[15]), spec_hash=row[16],  # type: ignore[arg-type]
         items=row[17], items_left=row[18], items_failed=row[19],

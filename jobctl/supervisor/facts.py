@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from jobctl.actions.batches import settle as settle_batches
 from jobctl.actions.hooks import add_hooks
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
-from jobctl.model.attempts import AttemptEnd, judge
+from jobctl.model.attempts import AttemptEnd, Outcome, judge
 from jobctl.model.events import Entity, EventKind
 from jobctl.model.lives import LifeKind
-from jobctl.model.states import TERMINAL, JobStatus
+from jobctl.model.states import TERMINAL, JobStatus, Reason
 from jobctl.store import Store
 from jobctl.store.events import job_event
 from jobctl.store.transitions import Claim, EndFact, StartFact
@@ -101,10 +102,13 @@ class Facts:
         result: object = None,
     ) -> None:
         verdict = judge(end, claim.spec, claim.attempts_used, claim.crashes, self._spread())
+        outputs, problem = attempt.directory.read_outputs() if attempt is not None else (None, None)
+        if problem is not None and end.outcome is Outcome.COMPLETED:
+            end = replace(end, reason=Reason.OUTPUTS, error=end.error or problem)
         self.ends.append(
             EndFact(
                 claim, pid, self._clock.now_ms() if at is None else at, end, verdict, result,
-                attempt.directory.read_outputs() if attempt is not None else None,
+                outputs,
                 attempt.cpu_seconds if attempt is not None else None,
                 attempt.max_rss_bytes if attempt is not None else None,
             )

@@ -1,7 +1,8 @@
 """The end of a run: its outcome, then the rollback, then the handlers; each undo and handler is a durable job.
 
 Undo commands run one after the other, in the reverse of the recorded order of the starts. One that fails is told, and
-the others still run. No handler changes how a run ended.
+the others still run. A step that started another run is undone in its place, whole: what completed in that run goes
+back in the reverse order of its own starts, however the run itself ended. No handler changes how a run ended.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from jobctl.model.events import EventKind
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobStatus
 from jobctl.model.step_jobs import Work, handler_work, submission_of, undo_work, work_references
-from jobctl.model.workflow_runs import WHOLE, Phase, Role, label_of
-from jobctl.model.workflow_states import StepEnd, WorkflowEnd, end_of, rollback_state, wants_rollback
-from jobctl.model.workflows import StepDefinition
+from jobctl.model.workflow_runs import WHOLE, Phase, Role, label_of, shortened
+from jobctl.model.workflow_states import (
+    RollbackState,
+    StepEnd,
+    StepStatus,
+    WorkflowEnd,
+    end_of,
+    wants_rollback,
+)
+from jobctl.model.workflows import StepDefinition, StepKind, UndoIf
 from jobctl.store.runs import ChildEnd
-from jobctl.store.steps import Place
+from jobctl.store.steps import StepPlace
 from jobctl.supervisor.workflow_events import workflow_event
-from jobctl.supervisor.workflow_plans import names_for
 from jobctl.supervisor.workflow_runs import Run
 
 _ENDS = {
@@ -30,7 +37,6 @@ _ENDS = {
     JobStatus.CANCELLED: EventKind.WORKFLOW_CANCELLED,
     JobStatus.TIMEOUT: EventKind.WORKFLOW_TIMEOUT,
 }
-_FAILED = (JobStatus.FAILED, JobStatus.TIMEOUT)
 
 
 @dataclass(slots=True)
@@ -38,16 +44,20 @@ class Ending:
     """What follows in a run once its steps have ended."""
 
     run: Run
+    _below: int | None = None
+    """The number of the start of what was undone last."""
 
     def conclude(self) -> bool:
         """The run goes on to its end if its steps have ended; whether it is over now."""
         state = self.run.state
-        if state.open:
+        if state.open or state.is_paused:
             return False
         if state.phase in (Phase.RUNNING, Phase.STOPPING):
             if state.left:
                 return False
             self._decide_end()
+        if state.phase is Phase.HANDLERS and state.rollback_wanted:
+            self.begin_rollback()  # somebody asked for it while a handler ran
         if state.phase is Phase.ROLLING_BACK and not self._undo_next():
             self._rolled_back()
         if state.phase is Phase.HANDLERS and not self._start_handler():
@@ -81,19 +91,21 @@ class Ending:
         """Whether the undo of one more step is under way."""
         run, plan = self.run, self.run.plan
         while True:
-            place = run.store.undos.next_undo(run.state, plan.undoable, plan.undoable_if_started)
+            state = run.state
+            place = run.store.undos.next_undo(state.job_id, state.rollbacks, plan.layout.undo_if, self._below)
             if place is None:
                 return False
+            self._below = place.start_seq
             step = plan.steps[place.step]
             why = self._undo(step, place)
             if why is None:
                 return True
             self._undone(place.step, place.map_index, why)
 
-    def _undo(self, step: StepDefinition, place: Place) -> str | None:
+    def _undo(self, step: StepDefinition, place: StepPlace) -> str | None:
         """The undo of the step is under way, or why it is not."""
         run = self.run
-        if step.undo is None:
+        if step.undo is None or _is_looked_into(step, place.status):
             child = place.child_id
             if child is None or not run.store.resets.roll_back(child, run.now):
                 return "its run is gone"
@@ -113,20 +125,25 @@ class Ending:
     def undo_ended(self, end: ChildEnd) -> None:
         """The undo of a step has ended."""
         why = None if end.status is JobStatus.COMPLETED else end.error or end.reason or end.status.value
-        if end.step in self.run.plan.steps and self.run.plan.steps[end.step].undo is None:
-            below = self.run.store.workflows.get(end.job_id)
-            failed = below is not None and below.rollback == "partial"
-            why = f"some undo commands of run {end.job_id} failed" if failed else None
-        self._undone(end.step, end.map_index, why)
+        below = self.run.store.workflows.get(end.job_id)
+        if below is not None:
+            why = f"some undo commands of run {end.job_id} failed"
+            why = why if below.rollback is RollbackState.PARTIAL else None
+        self._below = self.run.store.undos.started_as(self.run.state.job_id, end.step, end.map_index)
+        if below is None or below.rollback is not RollbackState.NONE:
+            self._undone(end.step, end.map_index, why)
 
     def _undone(self, step: str, map_index: int, why: str | None) -> None:
+        why = None if why is None else shortened(why)
         self.run.store.undos.undone(self.run.state, step, map_index, why is None, why)
+        self.run.names.forget(step)
         data: dict[str, object] = {"step": label_of(step, map_index), "succeeded": why is None}
         self._tell(EventKind.WORKFLOW_STEP_UNDONE, data if why is None else data | {"error": why})
 
     def _rolled_back(self) -> None:
         state = self.run.state
-        state.rollback = rollback_state(self.run.store.undos.all_undone(state))
+        self.run.store.undos.settle_items(state)
+        state.rollback = self.run.store.undos.state_of(state.job_id)
         state.rollback_wanted = False
         if state.rollback_by_hand:
             state.rollback_by_hand = False
@@ -137,24 +154,31 @@ class Ending:
     # --- handlers ---
 
     def _start_handler(self) -> bool:
-        """Whether one more handler runs: ``on_failure``, then ``on_exit``, each once an attempt of the run."""
+        """Whether one more handler runs: ``on_failure``, then ``on_exit``, each once an attempt of the run.
+
+        Of a run that was cancelled or ran out of time only ``on_exit`` (notes/workflows.md section 2: cancel and
+        time-out take the same path).
+        """
         state = self.run.state
         started = self.run.store.runs.handlers(state)
-        wanted = [Role.ON_FAILURE, Role.ON_EXIT] if state.end_status in _FAILED else [Role.ON_EXIT]
+        wanted = [Role.ON_FAILURE, Role.ON_EXIT] if state.end_status is JobStatus.FAILED else [Role.ON_EXIT]
         if Role.ON_EXIT in started:
             return False
         for role in wanted:
             work = handler_work(self.run.plan.facts.definition, role)
-            if work is not None and role not in started and self._handle(role, work):
+            if work is not None and role not in started and self._submit_handler(role, work):
                 return True
         return False
 
-    def _handle(self, role: Role, work: Work) -> bool:
+    def _submit_handler(self, role: Role, work: Work) -> bool:
+        """Whether the handler has its job."""
         state = self.run.state
         try:
             child = self._submit(self._job(work, None, {}))
         except BadInputError as error:
-            self._tell(EventKind.WORKFLOW_HANDLER_ENDED, {"handler": role.value, "error": str(error)})
+            self._tell(
+                EventKind.WORKFLOW_HANDLER_ENDED, {"handler": role.value, "error": shortened(str(error))}
+            )
             return False
         self.run.store.runs.record_child(state.job_id, "", WHOLE, role, state.attempt, child)
         state.open += 1
@@ -182,7 +206,7 @@ class Ending:
 
     def _job(self, work: Work, step: StepDefinition | None, more: Mapping[str, Json]) -> Submission:
         run = self.run
-        names = names_for(run.store, run.plan, run.state, work_references(work), more)
+        names = run.names.of(work_references(work), more)
         return submission_of(run.plan.facts, work, step, names)
 
     def _submit(self, job: Submission) -> JobId:
@@ -190,3 +214,9 @@ class Ending:
 
     def _tell(self, kind: EventKind, data: Mapping[str, object]) -> None:
         self.run.events.append(workflow_event(self.run.now, kind, self.run.state.job_id, data))
+
+
+def _is_looked_into(step: StepDefinition, status: StepStatus) -> bool:
+    """Whether the run of a step with an undo of its own is rolled back instead: the undo is for what completed."""
+    done = status in (StepStatus.COMPLETED, StepStatus.ROLLBACK_FAILED)
+    return step.kind is StepKind.WORKFLOW and step.undo_if is UndoIf.COMPLETED and not done

@@ -1,83 +1,118 @@
-"""What a supervisor keeps in memory of a run: its definition, read once, and the data its expressions look up."""
+"""What a supervisor keeps in memory of the runs at hand: their definitions, each read once, and their own jobs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
-from jobctl.clock import to_datetime
 from jobctl.errors import NotFoundError
-from jobctl.model.documents import Json
-from jobctl.model.expressions import Reference
 from jobctl.model.jobs import Job
 from jobctl.model.specs import Submission
 from jobctl.model.states import JobId, JobKind
 from jobctl.model.step_jobs import RunFacts
 from jobctl.model.workflow_bundles import WorkflowBundle
 from jobctl.model.workflow_graphs import children_of
-from jobctl.model.workflows import StepDefinition, StepKind, UndoIf
+from jobctl.model.workflows import StepDefinition, UndoIf
 from jobctl.store import Store
 from jobctl.store.runs import RunState
 
-MOST_PLANS = 64
-NO_ITEM: Mapping[str, Json] = {}
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_DEFINITIONS = 64
+MOST_RUNS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What all runs of one definition have in common."""
+
+    bundle: WorkflowBundle
+    steps: Mapping[str, StepDefinition]
+    children: Mapping[str, list[str]]
+    undo_if: Mapping[str, UndoIf]
+    """After which ends a rollback takes a step back, of those that it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The unchanging part of a run."""
 
-    bundle: WorkflowBundle
+    layout: Layout
     facts: RunFacts
-    steps: Mapping[str, StepDefinition]
-    children: Mapping[str, list[str]]
-    undoable: tuple[str, ...]
-    """Steps that a rollback takes back once they completed."""
-    undoable_if_started: tuple[str, ...]
     created_at: int
+
+    @property
+    def bundle(self) -> WorkflowBundle:
+        """The definition, with those its steps start."""
+        return self.layout.bundle
+
+    @property
+    def steps(self) -> Mapping[str, StepDefinition]:
+        """By id."""
+        return self.layout.steps
+
+    @property
+    def children(self) -> Mapping[str, list[str]]:
+        """What needs each step."""
+        return self.layout.children
 
 
 class Plans:
-    """The plans of the runs at hand, each read once."""
+    """The plans of the runs at hand; of a thousand runs of one file the definition is read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[tuple[JobId, str], Plan] = {}
+        self._layouts: _Newest[str, Layout] = _Newest(MOST_DEFINITIONS)
+        self._plans: _Newest[tuple[JobId, str], Plan] = _Newest(MOST_RUNS)
 
     def of(self, state: RunState) -> Plan:
-        """The plan of the run."""
-        key = state.job_id, state.definition_hash
-        if key not in self._known:
-            if len(self._known) >= MOST_PLANS:
-                self._known.clear()
-            self._known[key] = self._read(state.job_id)
-        return self._known[key]
+        """The plan of the run.
+
+        Raises:
+            BadInputError: its definition is damaged, or this version cannot read it.
+        """
+        return self._plans.get((state.job_id, state.definition_hash), lambda: self._plan(state))
 
     def forget(self, state: RunState) -> None:
         """The run has ended."""
-        self._known.pop((state.job_id, state.definition_hash), None)
+        self._plans.drop((state.job_id, state.definition_hash))
 
-    def _read(self, run_id: JobId) -> Plan:
-        job = self._store.jobs.get(run_id)
+    def _plan(self, state: RunState) -> Plan:
+        job = self._store.jobs.get(state.job_id)
         if job is None:
-            raise NotFoundError("no such workflow", run_id)
+            raise NotFoundError("no such workflow", state.job_id)
+        layout = self._layouts.get(state.definition_hash, lambda: self._layout(state.job_id))
+        base = base_of(job, self._store.jobs.environment_of(state.job_id))
+        return Plan(layout, RunFacts(state.job_id, base, layout.bundle.definition), job.created_at)
+
+    def _layout(self, run_id: JobId) -> Layout:
         bundle = self._store.workflows.bundle(run_id)
         definition = bundle.definition
-        base = base_of(job, self._store.jobs.environment_of(run_id))
-        undoable = tuple(step.id for step in definition.steps if can_undo(bundle, step))
-        started = tuple(
-            step.id for step in definition.steps if step.undo is not None and step.undo_if is UndoIf.STARTED
-        )
-        return Plan(
-            bundle,
-            RunFacts(run_id, base, definition),
-            {step.id: step for step in definition.steps},
-            children_of(definition.needs),
-            undoable,
-            started,
-            job.created_at,
-        )
+        steps = {step.id: step for step in definition.steps}
+        return Layout(bundle, steps, children_of(definition.needs), bundle.undo_if)
+
+
+class _Newest(Generic[K, V]):
+    """At most ``most`` values by key; the one that was asked for longest ago goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K, read: Callable[[], V]) -> V:
+        if key in self._found:
+            self._found.move_to_end(key)
+            return self._found[key]
+        value = self._found[key] = read()
+        if len(self._found) > self._most:
+            self._found.popitem(last=False)
+        return value
+
+    def drop(self, key: K) -> None:
+        self._found.pop(key, None)
 
 
 def base_of(job: Job, environment: Mapping[str, str]) -> Submission:
@@ -87,80 +122,3 @@ def base_of(job: Job, environment: Mapping[str, str]) -> Submission:
         job.name, spec, environment, job.queue, job.priority, JobKind.WORKFLOW, job.type, job.category, job.user,
         job.tags,
     )  # fmt: skip
-
-
-def can_undo(bundle: WorkflowBundle, step: StepDefinition) -> bool:
-    """Whether a rollback can take the step back: it says how, or the workflow it starts can."""
-    if step.undo is not None:
-        return True
-    if step.kind is not StepKind.WORKFLOW or step.target is None:
-        return False
-    part = bundle.parts[step.target]
-    return any(can_undo(part, below) for below in part.definition.steps)
-
-
-def names_for(
-    store: Store,
-    plan: Plan,
-    state: RunState,
-    references: Iterable[Reference],
-    more: Mapping[str, Json] = NO_ITEM,
-) -> dict[str, Json]:
-    """The data that ``references`` look up; nothing else is read.
-
-    Args:
-        store: in the transaction that moves the run.
-        plan: of the run.
-        state: of the run.
-        references: what the texts look up.
-        more: further names: ``item``.
-    """
-    found: dict[str, Json] = dict(more)
-    wanted: set[str | None] = set()
-    for reference in references:
-        match reference.path[0]:
-            case "steps":
-                wanted.add(reference.step)
-            case "params" if "params" not in found:
-                found["params"] = json.loads(state.params)
-            case "env" if "env" not in found:
-                found["env"] = {**plan.facts.base.environment, **plan.facts.base.spec.env}
-            case "run" if "run" not in found:
-                found["run"] = _run_names(plan, state)
-            case "failure":
-                found["failure"] = _failure_names(store, state)
-            case _:
-                pass
-    if wanted:
-        rows = store.steps.known(state.job_id, None if None in wanted else [one for one in wanted if one])
-        found["steps"] = {step: _step_names(row) for step, row in rows.items()}
-    return found
-
-
-def _run_names(plan: Plan, state: RunState) -> Json:
-    started = to_datetime(plan.created_at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "id": state.job_id, "name": plan.facts.definition.name, "attempt": state.attempt, "started_at": started
-    }  # fmt: skip
-
-
-def _step_names(row: tuple[object, ...]) -> Json:
-    status, reason, exit_code, outputs, child_id, attempt, result = row[:7]
-    return {
-        "status": str(status), "reason": reason, "exit_code": exit_code, "job_id": child_id, "attempt": attempt,
-        "outputs": {} if outputs is None else json.loads(str(outputs)),
-        "result": None if result is None else json.loads(str(result)),
-    }  # fmt: skip
-
-
-def _failure_names(store: Store, state: RunState) -> Json:
-    """Of the step that failed first; a run that was out of time before any did has none."""
-    row = store.steps.known(state.job_id, [state.failure]).get(state.failure) if state.failure else None
-    if row is None:
-        status = "failed" if state.end_status is None else state.end_status.value
-        reason = state.end_reason or status
-        return {"step": "", "status": status, "reason": reason, "exit_code": None, "message": reason}
-    return {
-        "step": state.failure, "status": row[0], "reason": row[1], "exit_code": row[2],
-        "message": row[8] or row[1] or "",
-    }  # fmt: skip

@@ -6,16 +6,17 @@ workflow: each step counts the needs it has left.
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobctl.actions.jobs import CancelOptions, end_jobs
 from jobctl.errors import BadInputError, EvaluationError
 from jobctl.model.documents import Json
 from jobctl.model.events import EventKind
 from jobctl.model.specs import Submission
-from jobctl.model.states import JobId, JobKind, JobStatus
+from jobctl.model.states import JobId
 from jobctl.model.step_jobs import (
     condition_of,
     items_of,
@@ -27,24 +28,27 @@ from jobctl.model.step_jobs import (
     value_references,
     work_references,
 )
-from jobctl.model.step_outputs import typed_outputs
-from jobctl.model.workflow_runs import WHOLE, Decision, Phase, StepReason, WorkflowSubmission, label_of
+from jobctl.model.workflow_runs import (
+    WHOLE,
+    Answer,
+    Phase,
+    StepReason,
+    WorkflowSubmission,
+    label_of,
+    shortened,
+)
 from jobctl.model.workflow_states import NeedState, StepStatus, Stop, decide
 from jobctl.model.workflows import StepDefinition, StepKind
 from jobctl.store import Store
 from jobctl.store.events import EventRow
 from jobctl.store.runs import ChildEnd, RunState
-from jobctl.store.steps import Finish, Place
+from jobctl.store.steps import Finish, StepPlace
 from jobctl.supervisor.workflow_events import workflow_event
-from jobctl.supervisor.workflow_plans import NO_ITEM, Plan, names_for
+from jobctl.supervisor.workflow_finishes import finish_of_items, finish_of_job
+from jobctl.supervisor.workflow_names import NO_ITEM, RunNames
+from jobctl.supervisor.workflow_plans import Plan
 
 NO_LIMIT = 1_000_000
-_STATUSES = {
-    JobStatus.COMPLETED: StepStatus.COMPLETED,
-    JobStatus.FAILED: StepStatus.FAILED,
-    JobStatus.CANCELLED: StepStatus.CANCELLED,
-    JobStatus.TIMEOUT: StepStatus.TIMEOUT,
-}
 _FAILURES = (StepStatus.FAILED, StepStatus.TIMEOUT)
 _STOP_REASONS = {
     Stop.CANCEL: StepReason.REQUESTED,
@@ -62,53 +66,29 @@ class Run:
     state: RunState
     now: int
     events: list[EventRow]
+    names: RunNames
     _ended: deque[str] = field(default_factory=deque)
 
     # --- what has happened ---
 
     def step_child_ended(self, end: ChildEnd) -> None:
-        """The job of a step has ended, and with it the step."""
+        """The job of a step has ended, and with it the step; the end of an earlier job of it changes nothing."""
         step = self.plan.steps.get(end.step)
-        if step is not None:
-            self.end(step.id, end.map_index, self._finish_of(step, end))
-
-    def _finish_of(self, step: StepDefinition, end: ChildEnd) -> Finish:
-        if end.kind is JobKind.WORKFLOW:
-            return self._finish_of_run(end)
-        status = _STATUSES[end.status]
-        if status is not StepStatus.COMPLETED:
-            stopped = self._stop_reason if status is StepStatus.CANCELLED else None
-            return Finish(
-                status, stopped or end.reason, end.error, exit_code=end.exit_code, started_at=end.started_at
-            )
-        try:
-            outputs = typed_outputs(end.outputs, step.outputs, self.plan.facts.home)
-        except BadInputError as error:
-            why = str(error)
-            return Finish(
-                StepStatus.FAILED, StepReason.OUTPUTS, why, exit_code=end.exit_code, started_at=end.started_at
-            )
-        return Finish(
-            status, exit_code=end.exit_code, outputs=outputs, result=end.result, started_at=end.started_at
-        )
-
-    def _finish_of_run(self, end: ChildEnd) -> Finish:
-        """A step is as the run it started: in part completed counts as completed, all skipped as skipped."""
-        below = self.store.workflows.get(end.job_id)
-        if below is None:
-            return Finish(_STATUSES[end.status], end.reason, None, started_at=end.started_at)
-        if end.status is not JobStatus.COMPLETED:
-            where = f"run {below.job_id}: {below.failure or end.reason or end.status.value}"
-            return Finish(_STATUSES[end.status], end.reason, where, started_at=end.started_at)
-        if below.steps and not below.completed and not below.failed:
-            why = f"every step of run {below.job_id} was skipped"
-            return Finish(StepStatus.SKIPPED, StepReason.CONDITION, why, started_at=end.started_at)
-        return Finish(StepStatus.COMPLETED, is_partial=below.outcome == "partial", started_at=end.started_at)
-
-    def end(self, step: str, map_index: int, finish: Finish) -> None:
-        """The step or item has ended so, unless it had before; what waits for it is decided in ``flow``."""
-        if not self.store.steps.end(self.state.job_id, step, map_index, finish, self.now):
+        if step is None:
             return
+        finish = finish_of_job(self.store, step, end, self.plan.facts.home)
+        if finish.status is StepStatus.CANCELLED:
+            finish = replace(finish, reason=self._stop_reason or finish.reason)
+        self.end(step.id, end.map_index, finish, child_id=end.job_id)
+
+    def end(self, step: str, map_index: int, finish: Finish, *, child_id: JobId | None = None) -> None:
+        """The step or item has ended so, unless it had before; what waits for it is decided in ``flow``."""
+        if finish.message is not None:
+            finish = replace(finish, message=shortened(finish.message))
+        place = (step, map_index)
+        if not self.store.steps.end(self.state.job_id, place, finish, self.now, child_id=child_id):
+            return
+        self.names.forget(step)
         self._tell_end(step, map_index, finish)
         if map_index != WHOLE:
             self._items_ended(step, 1, int(finish.status in _FAILURES))
@@ -137,21 +117,9 @@ class Run:
             if self.state.stop is None:
                 self._go_on_with_items(step, failures > step.tolerate.of(items))
             return
-        ends = self.store.steps.item_ends(self.state.job_id, step_id)
-        if failures > step.tolerate.of(items):
-            why = f"{failures} of {items} items failed"
-            self.end(step_id, WHOLE, Finish(StepStatus.FAILED, StepReason.ITEMS_FAILED, why))
-        elif any(status is StepStatus.CANCELLED for status, _ in ends):
-            reason = self._stop_reason or StepReason.REQUESTED
-            self.end(step_id, WHOLE, Finish(StepStatus.CANCELLED, reason))
-        else:
-            outputs: dict[str, Json] = {
-                name: [output.get(name) if isinstance(output, dict) else None for _, output in ends]
-                for name in step.outputs
-            }
-            told = f"{failures} of {items} items failed" if failures else None
-            finish = Finish(StepStatus.COMPLETED, None, told, outputs=outputs, is_partial=failures > 0)
-            self.end(step_id, WHOLE, finish)
+        counts = (items, failures)
+        finish = finish_of_items(self.store, self.state.job_id, step, counts, self._stop_reason)
+        self.end(step_id, WHOLE, finish)
 
     def _go_on_with_items(self, step: StepDefinition, is_failing: bool) -> None:
         """The next item may start; with ``fail_fast`` not once too many have failed."""
@@ -162,9 +130,9 @@ class Run:
 
     def answered(self) -> None:
         """Steps that a person has approved or rejected go on."""
-        for step, decision, by in self.store.steps.decided(self.state.job_id):
+        for step, answer, by in self.store.steps.decided(self.state.job_id):
             name = by or "somebody"
-            if decision is Decision.APPROVED:
+            if answer is Answer.APPROVED:
                 self.end(step, WHOLE, Finish(StepStatus.COMPLETED, message=f"approved by {name}"))
             else:
                 self.end(step, WHOLE, Finish(StepStatus.FAILED, StepReason.REJECTED, f"rejected by {name}"))
@@ -190,8 +158,8 @@ class Run:
 
     def _decide(self, step: StepDefinition) -> None:
         results: list[bool] = []
-        known = self.store.steps.known(self.state.job_id, step.needs) if step.needs else {}
-        needs = [self._need(need, known[need]) for need in dict.fromkeys(step.needs)]
+        known = self.store.steps.needs_of(self.state.job_id, step.needs) if step.needs else {}
+        needs = [self._need(need, *known[need]) for need in dict.fromkeys(step.needs)]
         decision = decide(step.trigger, needs, self._condition(step, results))
         result = results[0] if results else None
         if decision.status is StepStatus.READY:
@@ -202,10 +170,9 @@ class Run:
         )
         self.end(step.id, WHOLE, finish)
 
-    def _need(self, need: str, row: tuple[object, ...]) -> NeedState:
+    def _need(self, need: str, status: StepStatus, cause: str | None) -> NeedState:
         step = self.plan.steps[need]
-        cause = None if row[7] is None else str(row[7])
-        return NeedState(need, StepStatus(str(row[0])), step.continue_on_error, step.optional, cause)
+        return NeedState(need, status, step.continue_on_error, step.optional, cause)
 
     def _condition(self, step: StepDefinition, results: list[bool]) -> Callable[[], bool] | None:
         text = step.when
@@ -214,7 +181,7 @@ class Run:
 
         def holds() -> bool:
             condition = condition_of(text)
-            found = condition.holds(names_for(self.store, self.plan, self.state, condition.names()))
+            found = condition.holds(self.names.of(condition.names()))
             results.append(found)
             return found
 
@@ -233,7 +200,7 @@ class Run:
     def _make_items(self, step: StepDefinition) -> None:
         source = step.foreach
         references = template_of(source).names() if isinstance(source, str) else ()
-        items = items_of(step, names_for(self.store, self.plan, self.state, references))
+        items = items_of(step, self.names.of(references))
         self.state.starts += 1
         self.store.steps.make_items(self.state, step.id, items, step.parallel, self.now)
         self._tell(EventKind.WORKFLOW_STEP_STARTED, {"step": step.id, "items": len(items)})
@@ -246,7 +213,7 @@ class Run:
         if approval is None:
             raise AssertionError(f"{step.id} asks nobody")
         template = template_of(approval.prompt)
-        prompt = template.render(names_for(self.store, self.plan, self.state, template.names()))
+        prompt = shortened(template.render(self.names.of(template.names())))
         self.state.starts += 1
         expires = approval.expires_seconds
         at = None if expires is None else self.now + round(expires * 1000)
@@ -258,11 +225,11 @@ class Run:
     def start(self, budget: int) -> int:
         """Ready steps have their jobs, as many as may run at once and at most ``budget``; returns how many."""
         state = self.state
-        if state.stop is not None or state.phase is not Phase.RUNNING:
+        if state.stop is not None or state.phase is not Phase.RUNNING or state.is_paused:
             return 0
         room = NO_LIMIT if state.max_parallel is None else state.max_parallel - state.open
         places = self.store.steps.startable(state.job_id, min(room, budget)) if room > 0 else []
-        jobs: list[tuple[Place, Submission]] = []
+        jobs: list[tuple[StepPlace, Submission]] = []
         for place in places:
             step = self.plan.steps[place.step]
             try:
@@ -279,11 +246,11 @@ class Run:
                 self._started(place, one.id)
         return len(places)
 
-    def _job(self, step: StepDefinition, place: Place) -> Submission:
+    def _job(self, step: StepDefinition, place: StepPlace) -> Submission:
         if step.kind is not StepKind.RUN:
             raise BadInputError("function jobs come with a later version", step.target, "use run:")
         work = step_work(self.plan.facts.definition, step, place.map_index)
-        names = names_for(self.store, self.plan, self.state, work_references(work), _item(place))
+        names = self.names.of(work_references(work), _item(place))
         return self._accepted(submission_of(self.plan.facts, work, step, names))
 
     def _accepted(self, job: Submission) -> Submission:
@@ -296,10 +263,10 @@ class Run:
                 raise BadInputError(f"there are {totals.get(name, 0)} of the resource {name}", amount)
         return job
 
-    def _start_run(self, step: StepDefinition, place: Place) -> None:
+    def _start_run(self, step: StepDefinition, place: StepPlace) -> None:
         part = self.plan.bundle.parts[step.target or ""]
         references = value_references(dict(step.arguments))
-        names = names_for(self.store, self.plan, self.state, references, _item(place))
+        names = self.names.of(references, _item(place))
         params = run_arguments(self.plan.facts, part.definition, step, names)
         parent = run_submission(self.plan.facts, step, place.map_index, self.plan.facts.definition.name)
         stored = self.store.workflows.submit(
@@ -307,7 +274,7 @@ class Run:
         )
         self._started(place, stored.id)
 
-    def _started(self, place: Place, child: JobId) -> None:
+    def _started(self, place: StepPlace, child: JobId) -> None:
         self.state.starts += 1
         self.state.open += 1
         self.store.steps.record_start(self.state, place, child)
@@ -336,15 +303,34 @@ class Run:
             self._items_ended(step, count, 0)
         self.end_children(reason)
 
+    def heed_cancel(self) -> None:
+        """What a caller's wish to end the run means where it stands.
+
+        A run that ends already, because a step failed or its time was out, ends so, with its rollback: the first
+        wish changes nothing, a further one hurries what runs. An undo command or a handler is ended only by a wish
+        to end it now (``--grace 0``, ``--signal KILL``): a plain one must not leave things half undone.
+        """
+        state = self.state
+        state.cancels_done = state.cancels_wanted
+        if state.is_paused:
+            self.store.run_pauses.set(state.job_id, False, self.now)
+            state.is_paused = False
+        if state.phase is Phase.RUNNING:
+            self.stop(Stop.CANCEL)
+            return
+        asked = self.store.transitions.cancel_request(state.job_id)
+        is_strict = asked is not None and (asked.grace_seconds == 0 or asked.signal == signal.SIGKILL)
+        is_repeated = asked is not None and asked.requests > 1
+        if is_strict or (state.phase is Phase.STOPPING and is_repeated):
+            self.end_children(StepReason.REQUESTED)
+
     def end_children(self, reason: str) -> None:
         """What runs will be ended; asked again, it is hurried."""
         children = self.store.runs.open_children(self.state.job_id)
-        asked = self.store.transitions.cancel_options(self.state.job_id)
-        options = (
-            CancelOptions(None, None, reason)
-            if asked is None
-            else CancelOptions(*asked[:2], asked[2] or reason)
-        )
+        asked = self.store.transitions.cancel_request(self.state.job_id)
+        options = CancelOptions(None, None, reason)
+        if asked is not None:
+            options = CancelOptions(asked.grace_seconds, asked.signal, asked.reason or reason)
         end_jobs(self.store, children, options, self.now)
 
     # --- telling ---
@@ -363,5 +349,5 @@ class Run:
         self._tell(EventKind.WORKFLOW_STEP_ENDED, data | {k: v for k, v in found.items() if v is not None})
 
 
-def _item(place: Place) -> dict[str, Json]:
+def _item(place: StepPlace) -> dict[str, Json]:
     return dict(NO_ITEM) if place.map_index == WHOLE else {"item": place.item}

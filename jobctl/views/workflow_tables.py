@@ -20,7 +20,7 @@ STYLES = {
     StepStatus.UPSTREAM_FAILED: "red", StepStatus.ROLLED_BACK: "yellow", StepStatus.ROLLBACK_FAILED: "bold red",
 }  # fmt: skip
 _FLEXIBLE = {"STEP", "REASON"}
-_RIGHT = {"ATTEMPT", "JOB", "DURATION"}
+_RIGHT = {"ATTEMPTS", "JOB", "DURATION"}
 
 
 def steps_table(steps: Sequence[StepRun], now_ms: int) -> Table:

@@ -10,6 +10,7 @@ from jobctl.model.jobs import Job
 from jobctl.model.parameters import shown
 from jobctl.model.workflow_plans import Action, RetryPlan
 from jobctl.model.workflow_previews import StepPreview, WorkflowPreview
+from jobctl.model.workflow_questions import Question
 from jobctl.model.workflow_runs import Phase, StepReason, StepRun, WorkflowRun
 from jobctl.model.workflow_states import RollbackState, StepStatus
 from jobctl.model.workflows import StepDefinition, Trigger, WorkflowDefinition
@@ -24,10 +25,12 @@ SYMBOLS = {
     StepStatus.ROLLBACK_FAILED: "⚠",
 }  # fmt: skip
 """One cell each: a status is never told by colour alone."""
-HEADER = ("STEP", "STATUS", "REASON", "ATTEMPT", "JOB", "DURATION")
+HEADER = ("STEP", "STATUS", "REASON", "ATTEMPTS", "JOB", "DURATION")
 _MOST_ITEMS_SHOWN = 20
+_MOST_QUESTIONS = 10
 _TOLD_BY_MESSAGE = frozenset({
     StepReason.NEEDS, StepReason.CONDITION, StepReason.TEMPLATE, StepReason.OUTPUTS, StepReason.REFUSED,
+    StepReason.APPROVAL, StepReason.REJECTED, StepReason.EXPIRED, StepReason.ERROR, StepReason.ITEMS_FAILED,
 })  # fmt: skip
 _WIDEST = 100
 
@@ -45,6 +48,7 @@ def run_json(run: WorkflowRun, now_ms: int) -> dict[str, object]:
         "phase": run.phase.value,
         "stop": None if run.stop is None else run.stop.value,
         "failure": run.failure,
+        "error": None if run.error is None else encodable(run.error),
         "attempt": run.attempt,
         "parent_id": run.parent_id,
         "steps_total": run.steps,
@@ -99,6 +103,7 @@ def _standing_json(step: StepRun, needs: Sequence[str] | None, now_ms: int) -> d
         "finished_at": instant_json(step.finished_at),
         "exit_code": step.exit_code,
         "outputs": fit(dict(step.outputs)),
+        "attempts": step.attempts,
         "result": fit(step.result),
         "cause": step.cause,
         "message": None if step.message is None else encodable(step.message),
@@ -158,6 +163,7 @@ def run_lines(run: WorkflowRun, job: Job, now_ms: int) -> list[str]:
         ("status", run_status(run)),
         ("steps", run.summary),
         ("failed first", run.failure or ""),
+        ("error", run.error or ""),
         ("params", params_text(run.params)),
         ("attempt", str(run.attempt) if run.attempt > 1 else ""),
         ("queue", job.queue),
@@ -168,6 +174,28 @@ def run_lines(run: WorkflowRun, job: Job, now_ms: int) -> list[str]:
         ("time limit", ago(run.deadline_at, now_ms) if waits else ""),
     ]
     return [f"  {label:<13} {printable(text)}" for label, text in fields if text]
+
+
+def question_json(question: Question) -> dict[str, object]:
+    """A step that waits for an answer, here or in a run within."""
+    return {
+        "path": question.path,
+        "workflow_id": question.workflow_id,
+        "step": question.step,
+        "prompt": encodable(question.prompt),
+        "expires_at": instant_json(question.expires_at),
+        "command": question.command,
+    }
+
+
+def question_lines(questions: Sequence[Question]) -> list[str]:
+    """What is typed to answer each of the first questions."""
+    lines = [
+        printable(f"{one.path} waits for an answer: {one.command}, or reject")
+        for one in questions[:_MOST_QUESTIONS]
+    ]
+    left = len(questions) - len(lines)
+    return [*lines, f"{left} more wait for an answer: see --json"] if left else lines
 
 
 def params_text(params: Mapping[str, Json]) -> str:
@@ -182,7 +210,7 @@ def step_rows(steps: Iterable[StepRun], now_ms: int) -> list[tuple[str, ...]]:
             printable(step.label),
             f"{SYMBOLS[step.status]} {step.status.value}",
             shorten(printable(step_reason(step)), _WIDEST) or "-",
-            str(step.attempt) if step.attempt else "-",
+            str(step.attempts) if step.attempts else "-",
             "-" if step.job_id is None else str(step.job_id),
             length(step_seconds(step, now_ms)) or "-",
         )
@@ -221,7 +249,11 @@ def step_reason(step: StepRun) -> str:
     if step.items is not None:
         parts.append(f"{step.items - step.items_left}/{step.items} items")
         parts += [f"{step.items_failed} failed"] if step.items_failed else []
-    if step.message and step.status is not StepStatus.UPSTREAM_FAILED:
+    is_told = step.items_failed and step.reason in (
+        None,
+        StepReason.ITEMS_FAILED,
+    )  # it counts the items again
+    if step.message and step.status is not StepStatus.UPSTREAM_FAILED and not is_told:
         parts.append(step.message)
     return ", ".join(parts)
 

@@ -31,7 +31,7 @@ LINE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class Findings:
     """What was done and found; without problems every promise held."""
 
     seed: int
@@ -62,7 +62,7 @@ class WorkflowChaos:
         self._seed = seed
         self._failing = self._last_of_many() if rollback else None
 
-    def run(self, kills: int) -> Outcome:
+    def run(self, kills: int) -> Findings:
         """``kills`` kills have been made, the run has ended and was checked."""
         began = time.monotonic()
         try:
@@ -76,7 +76,7 @@ class WorkflowChaos:
             steps = len(self._lines()) - undone
         finally:
             self.site.close()
-        return Outcome(self._seed, kills, steps, undone, time.monotonic() - began, problems)
+        return Findings(self._seed, kills, steps, undone, time.monotonic() - began, problems)
 
     def _text(self) -> str:
         """The file: each step and each undo leaves a line; lines of one write never mix."""

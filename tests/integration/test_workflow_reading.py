@@ -11,7 +11,7 @@ from jobctl.actions.workflow_sources import load_workflow
 from jobctl.actions.workflows import explain_workflow_step, list_runs, preview_workflow, workflow_report
 from jobctl.errors import NotFoundError
 from jobctl.model.states import JobStatus
-from jobctl.views.workflows import shown_steps, steps_plain, workflow_json
+from jobctl.views.workflows import shown_steps, step_rows, steps_plain, workflow_json
 from tests.support.supervisors import Stage
 from tests.support.workflows import Watched, add_workflow, bundle, run_workflow
 
@@ -32,8 +32,8 @@ steps:
 
 def told(watched: Watched, step: str) -> list[str]:
     """What ``workflow explain`` prints of a step."""
-    _, causes = explain_workflow_step(watched.stage.store, watched.stage.job(watched.id), step)
-    return [cause.message for cause in causes]
+    found = explain_workflow_step(watched.stage.store, watched.stage.job(watched.id), step)
+    return [cause.message for cause in found.causes]
 
 
 def test_every_end_of_a_step_is_explained_with_its_needs_and_values(stage: Stage) -> None:
@@ -101,7 +101,7 @@ steps:
     stage.turn_until(supervisor, lambda: watched.statuses["ask"] == "waiting")
     lines = [cause.message for cause in explain_job(stage.store, stage.job(watched.id), stage.clock.now_ms())]
     assert lines[:2] == ["0 of 3 steps ended", "waiting: ask"]
-    assert lines[2].startswith("waits for an answer: really? (no, unless approved by ")
+    assert lines[2].startswith("ask waits for an answer: really? (no, unless approved by ")
     assert lines[2].endswith(f"jobctl workflow approve {watched.id} ask, or reject")
     assert told(watched, "work") == ["waits for ask", "needs ask: waiting"]
     approve_step(stage.store, watched.id, "ask", stage.clock, "ana")
@@ -187,3 +187,25 @@ steps:
     assert found.unknown == ()
     assert found.estimate_seconds == pytest.approx(60, abs=2)
     assert found.order == [["a", "b"], ["c"]]
+
+
+def test_a_step_tells_how_often_it_was_tried_and_how_long_that_took(stage: Stage) -> None:
+    text = """
+    steps:
+      - {id: often, run: test "$JOBCTL_ATTEMPT" = 3, retry: {times: 2, delay: 10, backoff: 1}}
+      - {id: never, needs: often, when: "false", run: "true"}
+      - {id: ask, needs: often, approve: true}
+    """
+    watched = Watched(stage, add_workflow(stage, text))
+    supervisor = stage.supervise()
+    stage.turn_until(supervisor, lambda: watched.statuses["ask"] == "waiting", tick=1.0)
+    report = workflow_report(stage.store, stage.job(watched.id))
+    rows = {row[0]: row for row in step_rows(report.steps, stage.clock.now_ms())}
+    assert [rows[step][3] for step in ("often", "never", "ask")] == ["3", "-", "1"]
+    often = watched.step("often")
+    assert often.started_at is not None
+    assert often.finished_at is not None
+    assert often.finished_at - often.started_at >= 18_000
+    document = workflow_json(report.run, report.definition, report.steps, {}, stage.clock.now_ms())
+    assert document["steps"][0]["attempts"] == 3  # type: ignore[index]
+    assert (watched.run.attempt, document["steps"][0]["attempt"]) == (1, 1)  # type: ignore[index]

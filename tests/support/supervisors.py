@@ -190,6 +190,8 @@ class Stage(Premises):
         )  # fmt: skip
         if supervisor.scheduler is not None:
             supervisor.scheduler.slice_seconds = PATIENCE  # however slow the machine, a turn does the same
+        if supervisor.workflows is not None:
+            supervisor.workflows.slice_seconds = PATIENCE
         if reserved is not None:
             job_id = submit(store, [replace(reserved, reserved=True)], self.clock, lifeline.id)[0]
             supervisor.reservation = Reservation(job_id, reserved.queue)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.executors.attempts import AttemptDirectory, ExitRecord
+from jobctl.executors.attempts import MAX_FILE_BYTES, AttemptDirectory, ExitRecord
 from jobctl.executors.base import SpawnError
 from tests.support.processes import make_order
 
@@ -40,7 +40,7 @@ def test_a_new_attempt_is_blank(attempt: AttemptDirectory) -> None:
     assert attempt.read_pid() is None
     assert attempt.read_exit() is None
     assert attempt.read_result() == (None, None)
-    assert attempt.read_outputs() == {}
+    assert attempt.read_outputs() == ({}, None)
     assert attempt.log_paths() == {"output": attempt.path + "/output.log"}
     assert not attempt.is_held()
 
@@ -141,13 +141,15 @@ def test_a_fifo_in_place_of_a_file_blocks_nobody(attempt: AttemptDirectory) -> N
     os.mkfifo(attempt.result_path)
     os.mkfifo(attempt.output_path)
     assert attempt.read_result() == (None, "result cannot be read: not a regular file")
-    assert attempt.read_outputs() == {}
+    assert attempt.read_outputs() == ({}, "outputs cannot be read: not a regular file")
 
 
 def test_outputs_are_lines_and_blocks(attempt: AttemptDirectory) -> None:
     text = b"a=1\nb = x=y\nnonsense\n=empty\nc<<EOF\none\n\ntwo=2\nEOF\na=2\nd=a<<b\nbad=\xff\ne<<END\nrest"
     write(attempt, "outputs", text)
-    assert attempt.read_outputs() == {
+    outputs, problem = attempt.read_outputs()
+    assert problem is None
+    assert outputs == {
         "a": "2",
         "b": " x=y",
         "c": "one\n\ntwo=2",
@@ -155,6 +157,11 @@ def test_outputs_are_lines_and_blocks(attempt: AttemptDirectory) -> None:
         "bad": "�",
         "e": "rest",
     }
+
+
+def test_of_too_many_outputs_none_is_taken(attempt: AttemptDirectory) -> None:
+    write(attempt, "outputs", b"a=1\nb=" + b"x" * MAX_FILE_BYTES)
+    assert attempt.read_outputs() == ({}, "outputs are larger than 1 MiB")
 
 
 def test_removing_an_attempt_removes_its_job_with_the_last_one(tmp_path: Path) -> None:

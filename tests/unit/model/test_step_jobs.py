@@ -72,7 +72,7 @@ def test_the_job_of_an_item() -> None:
     assert (made.spec.cwd, made.spec.umask, made.spec.secret_env) == ("/home/ada/sub", 0o077, ("TOKEN",))
     assert dict(made.spec.env) == {
         "SEEN": "1", "LEVEL": "3", "MODE": "2", "PWD": "/home/ada/sub", "JOBCTL_WORKFLOW_ID": "7",
-        "JOBCTL_STEP": "a[3]", "JOBCTL_IDEMPOTENCY_KEY": "7/a[3]",
+        "JOBCTL_STEP": "a[3]", "JOBCTL_IDEMPOTENCY_KEY": "7/a#3",
     }  # fmt: skip
     assert (made.spec.timeout_seconds, made.spec.retry) == (60, RetryPolicy(3, 3))
     assert (made.spec.on_crash, dict(made.resources), made.spec.on_failure) == (
@@ -95,7 +95,7 @@ def test_the_job_that_undoes_it_has_limits_of_its_own() -> None:
         {},
     )
     assert (made.spec.timeout_seconds, made.spec.retry.attempts, made.spec.on_crash) == (5, 2, OnCrash.RETRY)
-    assert made.spec.env["JOBCTL_IDEMPOTENCY_KEY"] == "7/a[3]/undo"
+    assert made.spec.env["JOBCTL_IDEMPOTENCY_KEY"] == "7/a#3/undo"
 
 
 def test_a_handler_works_where_the_workflow_does() -> None:

@@ -23,8 +23,9 @@ def test_a_text_becomes_what_was_promised(kind: str, text: str, value: Json) -> 
     assert type(found["x"]) is type(value)
 
 
-def test_a_promised_output_that_is_missing_is_none() -> None:
-    assert typed_outputs({}, {"x": ParameterType.INT}, "/") == {}
+def test_a_promised_output_that_is_missing_is_named() -> None:
+    with pytest.raises(BadInputError, match="output x is promised and was not written"):
+        typed_outputs({"y": "1"}, {"x": ParameterType.INT}, "/")
 
 
 @pytest.mark.parametrize(("kind", "text"), [("int", "3.5"), ("bool", "yes"), ("json", "{"), ("float", "nan")])

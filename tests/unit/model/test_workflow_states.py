@@ -15,8 +15,8 @@ from jobctl.model.workflow_states import (
     READY,
     Decision,
     NeedState,
-    Outcome,
     RollbackState,
+    RunOutcome,
     StepEnd,
     StepStatus,
     Stop,
@@ -178,8 +178,8 @@ def test_one_failure_blocks_as_many_steps_as_recorded(name: str) -> None:
 
 def test_how_a_run_ends() -> None:
     done, skipped = StepEnd(S.COMPLETED), StepEnd(S.SKIPPED)
-    clean = WorkflowEnd(JobStatus.COMPLETED, None, Outcome.CLEAN)
-    partial = WorkflowEnd(JobStatus.COMPLETED, None, Outcome.PARTIAL)
+    clean = WorkflowEnd(JobStatus.COMPLETED, None, RunOutcome.CLEAN)
+    partial = WorkflowEnd(JobStatus.COMPLETED, None, RunOutcome.PARTIAL)
     assert end_of([done, skipped]) == clean
     assert end_of([]) == clean
     assert end_of([done, StepEnd(S.FAILED, continue_on_error=True)]) == partial
@@ -215,6 +215,6 @@ def test_whose_undo_runs() -> None:
 
 
 def test_what_a_rollback_did() -> None:
-    assert rollback_state({}) is RollbackState.NONE
-    assert rollback_state({"a": True, "b": True}) is RollbackState.COMPLETE
-    assert rollback_state({"a": True, "b": False}) is RollbackState.PARTIAL
+    assert rollback_state({S.COMPLETED}) is RollbackState.NONE
+    assert rollback_state({S.COMPLETED, S.ROLLED_BACK}) is RollbackState.COMPLETE
+    assert rollback_state({S.ROLLED_BACK, S.ROLLBACK_FAILED}) is RollbackState.PARTIAL
