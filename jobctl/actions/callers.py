@@ -57,3 +57,13 @@ def portable(text: str | bytes) -> str:
 def native(text: str) -> bytes:
     """The bytes that the system knows a stored text by."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def user_name() -> str:
+    """Who says so: the name of the user."""
+    import getpass  # few callers are asked
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"

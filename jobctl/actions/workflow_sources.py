@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from jobctl.actions.functions import Functions
 from jobctl.configuration import configuration_path
 from jobctl.errors import BadFileError, BadInputError, JobctlError, NotFoundError, UnusableError
 from jobctl.model.documents import Json
@@ -84,8 +85,12 @@ def workflow_names(home: Home) -> list[str]:
     return sorted({stem for stem, ending in map(os.path.splitext, entries) if ending in ENDINGS})
 
 
-def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
+def load_workflow(
+    text: str, home: Home, cwd: str, functions: Callable[[], Functions] | None = None
+) -> LoadedWorkflow:
     """The workflow that ``text`` means, a file or a name, with every workflow that its steps run.
+
+    With ``functions``, what its steps call is checked too: it exists, is allowed, and takes what it is given.
 
     Raises:
         NotFoundError: there is no such file or name.
@@ -93,7 +98,15 @@ def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
         BadInputError: not UTF-8, too large, no regular file.
         UnusableError: it cannot be read, or belongs to a name and others may write to it.
     """
-    return _Loading(home).load(find_workflow(text, home, cwd), ())
+    return _Loading(home, functions).load(find_workflow(text, home, cwd), ())
+
+
+def load_document(text: str, shown: str, home: Home, directory: str) -> LoadedWorkflow:
+    """The workflow that ``text`` says, which is in no file; its relative paths are seen from ``directory``.
+
+    Raises: as ``load_workflow``; places are those in ``text``.
+    """
+    return _Loading(home).load(WorkflowSource(shown, STDIN, directory, text), ())
 
 
 def find_workflow(text: str, home: Home, cwd: str) -> WorkflowSource:
@@ -171,8 +184,9 @@ def _decoded(data: bytes, shown: str) -> str:
 class _Loading:
     """One loading; a file that several steps run is read once."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, functions: Callable[[], Functions] | None = None) -> None:
         self._home = home
+        self._functions = functions
         self._loaded: dict[str, WorkflowBundle] = {}
 
     def load(self, source: WorkflowSource, above: tuple[str, ...]) -> LoadedWorkflow:
@@ -194,6 +208,10 @@ class _Loading:
             wrong += [
                 (step, "with", error) for error in _wrong_arguments(step, parts[step.target].definition)
             ]
+        if self._functions is not None and definition.calls:
+            from jobctl.actions.workflow_calls import wrong_calls  # only workflows with calls pay for it
+
+            wrong += wrong_calls(definition, self._functions())
         if wrong:
             raise _at_their_places(source, wrong)
         return LoadedWorkflow(source, WorkflowBundle(definition, parts))
@@ -277,13 +295,14 @@ def _at_their_places(
 
 
 def _place_of(root: Node | None, step_id: str, key: str) -> Mark:
-    """Where ``key`` of a step stands, else its ``workflow``."""
+    """Where ``key`` of a step stands, else its ``workflow`` or ``call``; ``args`` is ``with``, too."""
     steps = root.entries["steps"][1] if isinstance(root, MappingNode) and "steps" in root.entries else None
     for step in steps.items if isinstance(steps, SequenceNode) else ():
         if not isinstance(step, MappingNode) or "id" not in step.entries:
             continue
         name = step.entries["id"][1]
         if isinstance(name, ScalarNode) and name.text == step_id:
-            entry = step.entries.get(key) or step.entries.get("workflow")
+            keys = (key, "args", "workflow", "call") if key == "with" else (key, "workflow", "call")
+            entry = next((step.entries[one] for one in keys if one in step.entries), None)
             return step.mark if entry is None else entry[1].mark
     return Mark(1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from jobctl.actions.workflow_sources import is_path, load_workflow, workflow_nam
 from jobctl.actions.workflows import workflow_report
 from jobctl.cli.complete import complete_graphs, complete_words, complete_workflow_files
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.submit import call_functions
 from jobctl.cli.words import one_of
 from jobctl.errors import BadFileError, JobctlError
 from jobctl.model.workflows import WorkflowDefinition
@@ -27,7 +29,9 @@ def validate(
         typer.Argument(metavar="FILE...", help="Files or names.", autocompletion=complete_workflow_files),
     ],
 ) -> None:
-    """Check workflow files without running anything: every problem with line, column and what to write instead.
+    """Check workflow files without running them: every problem with line, column and what to write instead.
+
+    Functions that steps call are looked at in a process of its own, where the last reload did not see them.
 
     Exit 0 when all are right, 2 when one is wrong, 3 when one is not there.
 
@@ -38,9 +42,10 @@ def validate(
     """
     good: list[tuple[str, WorkflowDefinition]] = []
     wrong: list[tuple[str, JobctlError]] = []
+    functions = cache(lambda: call_functions(call.home(), call.settings))
     for file in files:
         try:
-            good.append((file, load_workflow(file, call.home(), os.getcwd()).definition))
+            good.append((file, load_workflow(file, call.home(), os.getcwd(), functions).definition))
         except JobctlError as error:
             wrong.append((file, error))
     if not call.json:

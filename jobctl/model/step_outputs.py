@@ -10,18 +10,26 @@ from jobctl.model.parameters import Parameter, ParameterType, read_value
 
 
 def typed_outputs(
-    texts: Mapping[str, str], promised: Mapping[str, ParameterType], home: str
+    texts: Mapping[str, str], promised: Mapping[str, ParameterType], home: str, result: Json = None
 ) -> dict[str, Json]:
     """The outputs; those that are not promised stay texts, a promised one that is missing is none.
+
+    Args:
+        texts: what was written to ``$JOBCTL_OUTPUT``.
+        promised: the types by name.
+        home: what ``~`` stands for.
+        result: of a function; where it is a dictionary, its members are outputs, too, unless a text has the name.
 
     Raises:
         BadInputError: one is not what was promised; names it.
     """
-    found: dict[str, Json] = dict(texts)
+    members = result if isinstance(result, dict) else {}
+    found: dict[str, Json] = {**members, **texts}
     for name, kind in promised.items():
-        if name in texts:
+        value = found.get(name)
+        if value is not None:
             try:
-                found[name] = read_value(Parameter(name, kind), texts[name], home, texts=True)
+                found[name] = read_value(Parameter(name, kind), value, home, texts=name in texts)
             except BadInputError as error:
-                raise BadInputError(f"output {name} is not {kind.words}", texts[name], error.hint) from None
+                raise BadInputError(f"output {name} is not {kind.words}", str(value), error.hint) from None
     return found

@@ -9,7 +9,7 @@ definition = flow.build()
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,8 +18,8 @@ from jobctl.errors import BadInputError
 from jobctl.model.workflow_files import workflow_of
 from jobctl.model.workflows import WorkflowDefinition
 
-Given = None | bool | int | float | str | timedelta | Sequence[Any] | Mapping[str, Any]
-"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration."""
+Given = None | bool | int | float | str | timedelta | Sequence[Any] | Mapping[str, Any] | Callable[..., Any]
+"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration, a function its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,15 @@ class WorkflowBuilder:
             id: its name.
             needs: the steps that end before it.
             arguments: the key ``with``, which is a word of Python.
-            keys: as in a file: ``run``, ``call``, ``workflow`` or ``approve``; ``when``, ``foreach``, ``undo``, …
+            keys: as in a file: ``run``, ``call`` (a name, or the function itself), ``workflow`` or ``approve``;
+                ``when``, ``foreach``, ``undo``, …
         """
         given = {"id": id, **_written(keys)}
         names = [needs] if isinstance(needs, Step | str) else list(needs)
         if names:
             given["needs"] = [one.id if isinstance(one, Step) else one for one in names]
         if arguments is not None:
-            given["with"] = _written(arguments)
+            given["with"] = _value(arguments)
         self._steps.append(given)
         return Step(id)
 
@@ -96,6 +97,8 @@ def _value(value: Any) -> Any:
         return [_value(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
     raise BadInputError(
         "no value of a workflow", repr(value), "give texts, numbers, lists or keys and values", "E_WORKFLOW"
     )

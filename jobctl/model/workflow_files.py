@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import Call
 from jobctl.model.documents import Json
 from jobctl.model.fields import Schema
 from jobctl.model.names import check_name
@@ -34,13 +35,12 @@ from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode,
 _WORK_KEYS = ("timeout", "queue", "resources", "priority", "continue_on_error", "idempotent")
 
 
-def parse_workflow(text: str, source: str, *, functions: bool = False) -> WorkflowDefinition:
+def parse_workflow(text: str, source: str) -> WorkflowDefinition:
     """The workflow that the YAML (or JSON) ``text`` writes.
 
     Args:
         text: the file.
         source: its name as people know it; without ``name:`` the workflow is called like it.
-        functions: whether steps may ``call`` Python functions.
 
     Raises:
         BadFileError: ``E_WORKFLOW``; it tells every problem.
@@ -48,24 +48,24 @@ def parse_workflow(text: str, source: str, *, functions: bool = False) -> Workfl
     root, problems = read_yaml(text)
     if root is None and not problems:
         problems.append(Problem(Mark(1, 1), "the file is empty", None, "give steps:"))
-    found = _read(root, text, source, problems, functions)
+    found = _read(root, text, source, problems)
     if found is None:
         raise file_error(source, text, problems, "E_WORKFLOW")
     return found
 
 
-def workflow_of(document: Mapping[str, Json], *, functions: bool = True) -> WorkflowDefinition:
+def workflow_of(document: Mapping[str, Json]) -> WorkflowDefinition:
     """The workflow of a document as ``WorkflowDefinition.document()`` gives it.
 
     Raises:
         BadFileError: ``E_WORKFLOW``: it is none; the places are those in its indented JSON text.
     """
     problems: list[Problem] = []
-    found = _read(_node_of(dict(document)), "", "workflow", problems, functions)
+    found = _read(_node_of(dict(document)), "", "workflow", problems)
     if found is not None:
         return found
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return parse_workflow(text, "workflow", functions=functions)
+    return parse_workflow(text, "workflow")
 
 
 def workflow_schema() -> Schema:
@@ -78,9 +78,7 @@ def workflow_schema() -> Schema:
     }
 
 
-def _read(
-    root: Node | None, text: str, source: str, problems: list[Problem], functions: bool
-) -> WorkflowDefinition | None:
+def _read(root: Node | None, text: str, source: str, problems: list[Problem]) -> WorkflowDefinition | None:
     """The workflow, or None once there are problems."""
     if root is None:
         return None
@@ -92,7 +90,7 @@ def _read(
     if "steps" not in root.entries and not _means_steps(root):
         reading.add(root.mark, "the workflow has no steps", None, "give steps:")
     name = _name(reading, root, given, source)
-    Checks(reading, text.split("\n"), functions=functions).check(root, given)
+    Checks(reading, text.split("\n")).check(root, given)
     steps = [_step(reading, step, given) for step in given.get("steps", [])] if not problems else []
     return None if problems else _definition(name, given, steps)
 
@@ -149,7 +147,7 @@ def _step(reading: Reading, step: RawStep, whole: Mapping[str, Any]) -> StepDefi
         run=_command(given.get("run")),
         target=given.get("call") or given.get("workflow"),
         approval=_approval(given["approve"]) if kind is StepKind.APPROVE else None,
-        arguments=given.get("with", {}),
+        arguments=given.get("with", given.get("args", {})),
         needs=tuple(given.get("needs", ())),
         when=bare_expression(given["when"])[0].strip() if "when" in given else None,
         trigger=given.get("trigger", Trigger.NONE_FAILED),
@@ -185,10 +183,15 @@ def _approval(given: Mapping[str, Any]) -> Approval:
 
 def _undo(reading: Reading, node: MappingNode, given: Mapping[str, Any]) -> Undo | None:
     below = node.entries["undo"][1]
-    if "run" not in given:
-        reading.add(below.mark, "undo has no run", None, "give run:")
+    if ("run" in given) == ("call" in given):
+        wrong = "undo has run or call, not both" if "run" in given else "undo has no run"
+        reading.add(below.mark, wrong, None, "give run: or call:")
         return None
-    command = _command(given["run"])
+    arguments = given.get("with", given.get("args"))
+    if arguments is not None and ("run" in given or ("with" in given and "args" in given)):
+        wrong = "with means nothing beside run" if "run" in given else "with and args"
+        reading.add(below.mark, wrong, None, "keep one")
+    command = Call(given["call"], arguments or {}) if "call" in given else _command(given["run"])
     retry = _retry(reading, below, {}, given.get("retry", {}))
     return None if command is None else Undo(command, given.get("timeout"), retry)
 

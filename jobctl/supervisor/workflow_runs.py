@@ -82,7 +82,8 @@ class Run:
                 status, stopped or end.reason, end.error, exit_code=end.exit_code, started_at=end.started_at
             )
         try:
-            outputs = typed_outputs(end.outputs, step.outputs, self.plan.facts.home)
+            given = end.result if end.kind is JobKind.FUNCTION else None
+            outputs = typed_outputs(end.outputs, step.outputs, self.plan.facts.home, given)
         except BadInputError as error:
             why = str(error)
             return Finish(
@@ -280,8 +281,6 @@ class Run:
         return len(places)
 
     def _job(self, step: StepDefinition, place: Place) -> Submission:
-        if step.kind is not StepKind.RUN:
-            raise BadInputError("function jobs come with a later version", step.target, "use run:")
         work = step_work(self.plan.facts.definition, step, place.map_index)
         names = names_for(self.store, self.plan, self.state, work_references(work), _item(place))
         return self._accepted(submission_of(self.plan.facts, work, step, names))

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from jobctl.errors import BadFileError, BadInputError
+from jobctl.model.calls import Call
 from jobctl.model.workflow_builder import WorkflowBuilder
-from jobctl.model.workflow_files import parse_workflow
+from jobctl.model.workflow_files import parse_workflow, workflow_of
 from tests.support.recorded_workflows import DIRECTORY
 
 
@@ -58,7 +59,7 @@ def test_the_builder_gives_the_document_of_the_file() -> None:
     flow.step("prune", needs=publish, run=f"./prune.py --days {keep}", continue_on_error=True)
 
     text = (DIRECTORY / "example.yaml").read_text()
-    written = parse_workflow(text, "example.yaml", functions=True)
+    written = parse_workflow(text, "example.yaml")
     assert flow.build() == written
     assert flow.build().document() == written.document()
     assert flow.build().spec_hashes == written.spec_hashes
@@ -80,3 +81,21 @@ def test_what_no_file_could_hold_is_refused() -> None:
     flow.param("p", default=1)
     with pytest.raises(BadInputError, match="parameter added twice: 'p'"):
         flow.param("p")
+
+
+def shout(text: str) -> dict[str, str]:
+    return {"loud": text.upper()}
+
+
+def test_a_step_may_call_a_function_by_itself_or_by_its_name() -> None:
+    flow = WorkflowBuilder("calls")
+    one = flow.step("one", call=shout, arguments={"text": None}, undo={"call": shout, "args": {"text": "x"}})
+    flow.step("two", call="pkg.mod:f", args={"text": "${{ steps.one.outputs.loud }}"}, needs=one)
+    made = flow.build()
+    name = f"{__name__}:shout"
+    assert made.calls == [
+        ("one", Call(name, {"text": None})),
+        ("two", Call("pkg.mod:f", {"text": "${{ steps.one.outputs.loud }}"})),
+        ("one", Call(name, {"text": "x"})),
+    ]
+    assert workflow_of(made.document()) == made
