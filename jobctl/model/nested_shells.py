@@ -15,22 +15,29 @@ _SHELLS = frozenset(
     {"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "su", "runuser"}
 )
 _LANGUAGES = {"python": "c", "perl": "eE", "ruby": "e", "node": "ep", "php": "r", "lua": "e", "Rscript": "e"}
+_READERS = _SHELLS | {"eval", "ssh"}
 _SSH_ARGUMENTS = "BbcDEeFIiJLlmOopQRSWw"
 """Options of ssh that take the next word; ssh(1)."""
+_CLOSING = "}}"
+_PLACE = OPENING + _CLOSING
+_MOST_STARTS = 16
+"""Programs looked at in one command: beyond, a line that long is nobody's, and looking at each is O(n²)."""
 _WORD = re.compile(
-    r"""(?:\$\{\{(?:(?!\}\})[\s\S])*\}\}|"(?:\\[\s\S]|\$\{\{(?:(?!\}\})[\s\S])*\}\}|[^"\\])*+"|'[^']*+'"""
-    r"""|\\[\s\S]|[^\s"'\\;&|()`<>])++|[;&|()`\n]"""
+    r"""(?:\$\{\{\}\}|"(?:\\[\s\S]|\$\{\{\}\}|[^"\\])*+"|'[^']*+'|\\[\s\S]|[^\s"'\\;&|()`<>])++|[;&|()`\n]"""
 )
 
 
 def reader_of(command: Sequence[str]) -> str | None:
     """The program that would read a value as part of a program, in an argv; None: there is none."""
+    starts = 0
     for index, word in enumerate(command):
         name = _plain(word).rpartition("/")[2]
+        if (starts := starts + (name in _READERS or _language(name) in _LANGUAGES)) > _MOST_STARTS:
+            return None
         rest = command[index + 1 :]
         if name in _SHELLS:
             told = _after_option(rest, "c", skips_words=name in ("su", "runuser"))
-        elif (language := re.sub(r"[0-9.]+$", "", name)) in _LANGUAGES:
+        elif (language := _language(name)) in _LANGUAGES:
             told = _after_option(rest, _LANGUAGES[language], skips_words=False)
         elif name == "eval":
             told = " ".join(rest)
@@ -44,19 +51,33 @@ def reader_of(command: Sequence[str]) -> str | None:
 
 
 def reader_in(shell: str) -> str | None:
-    """As :func:`reader_of`, in a shell line."""
+    """As :func:`reader_of`, in a shell line. O(n): the line may be anybody's."""
     if OPENING not in shell:
         return None
     command: list[str] = []
-    for found in _WORD.finditer(shell):
+    for found in _WORD.finditer(_emptied(shell)):
         word = found[0]
         if len(word) == 1 and word in ";&|()`\n":
+            if (reader := reader_of(command)) is not None:
+                return reader
             command = []
-            continue
-        command.append(word)
-        if OPENING in word and (reader := reader_of(command)) is not None:
-            return reader
-    return None
+        else:
+            command.append(word)
+    return reader_of(command)
+
+
+def _emptied(shell: str) -> str:
+    """The line with nothing inside its places for values: an expression may hold quotes and blanks."""
+    parts: list[str] = []
+    at = 0
+    while (start := shell.find(OPENING, at)) >= 0 and (end := shell.find(_CLOSING, start)) >= 0:
+        parts += (shell[at:start], _PLACE)
+        at = end + len(_CLOSING)
+    return "".join(parts) + shell[at:]
+
+
+def _language(name: str) -> str:
+    return name.rstrip("0123456789.")
 
 
 def _plain(word: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.store.migrations import MIGRATIONS, NEWEST
+from tests.support.calls import Calls
 from tests.support.cli import run_cli, start_cli
 from tests.support.histories import History
 from tests.support.terminals import on_terminal
@@ -24,6 +25,11 @@ def history(tmp_path: Path) -> Iterator[History]:
     made = History(tmp_path / "home")
     yield made
     made.close()
+
+
+@pytest.fixture
+def calls(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(str(tmp_path / "home"), capsys, monkeypatch)
 
 
 def _end(process: subprocess.Popen[bytes], *, seconds: float = 60) -> tuple[int, str, str]:
@@ -59,13 +65,13 @@ def test_events_status_and_db_of_a_home_without_store_make_nothing(tmp_path: Pat
     assert not home.exists()
 
 
-def test_list_narrows_by_every_flag(history: History) -> None:
+def test_list_narrows_by_every_flag(history: History, calls: Calls) -> None:
     old = history.run("old", 1, tags=("t",), type="etl", user="ann")
     child = history.submit("child", parent_id=old, hold=True, priority=1)
     history.run("good")
 
     def names(*flags: str) -> list[str]:
-        ended = run_cli("list", "--json", *flags, home=history.home.path)
+        ended = calls("list", "--json", *flags)
         assert ended.code == 0, ended.err
         return [job["name"] for job in ended.document["jobs"]]
 
@@ -100,25 +106,25 @@ def test_list_narrows_by_every_flag(history: History) -> None:
         (["@fialed"], "did you mean @failed?"),
     ],
 )
-def test_a_bad_flag_of_list_exits_2_with_one_line(tmp_path: Path, flags: list[str], message: str) -> None:
-    ended = run_cli("list", *flags, home=tmp_path)
+def test_a_bad_flag_of_list_exits_2_with_one_line(calls: Calls, flags: list[str], message: str) -> None:
+    ended = calls("list", *flags)
     assert ended.code == 2
     assert message in ended.err
     assert ended.err.count("\n") == 1
     assert ended.out == ""
 
 
-def test_list_of_an_id_that_is_not_there_exits_3(history: History) -> None:
-    ended = run_cli("list", "7", "--json", home=history.home.path)
+def test_list_of_an_id_that_is_not_there_exits_3(history: History, calls: Calls) -> None:
+    ended = calls("list", "7", "--json")
     assert (ended.code, ended.document["error"]["code"]) == (3, "E_NOT_FOUND")
 
 
-def test_a_list_for_a_queue_that_is_not_there_exits_3(history: History) -> None:
+def test_a_list_for_a_queue_that_is_not_there_exits_3(history: History, calls: Calls) -> None:
     for words in (["--queue", "bogus"], ["queue:bogus"]):
-        ended = run_cli("list", *words, home=history.home.path)
+        ended = calls("list", *words)
         assert (ended.code, ended.out) == (3, "")
         assert "no such queue: 'bogus'" in ended.err
-    assert run_cli("list", "--queue", "default", "--name", "none", home=history.home.path).code == 0
+    assert calls("list", "--queue", "default", "--name", "none").code == 0
 
 
 def test_a_terminal_gets_the_50_newest_and_a_pipe_all(history: History) -> None:

@@ -15,7 +15,7 @@ from jobctl.model.jobs import Job
 from jobctl.model.selectors import SelectorKind, SelectorPart, parse_selector
 from jobctl.model.states import JobStatus
 from jobctl.store import Store
-from tests.support.cli import run_cli
+from tests.support.calls import Calls
 from tests.support.stores import HandClock, make_submission, open_store
 
 COUNT = 24
@@ -46,6 +46,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
             if job.id % 6 == 0:
                 made.transitions.cancel_waiting(job.id, "requested", clock.now)
     return made
+
+
+@pytest.fixture
+def calls(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(str(tmp_path / "home"), capsys, monkeypatch)
 
 
 def matches(part: SelectorPart, job: Job, newest_by_hand: int) -> bool:
@@ -113,11 +118,14 @@ def test_what_is_waited_for_is_what_is_selected_of_a_name_the_newest(store: Stor
     "selector", ["1,3,5-6", "last", "@queued", "name:a", "tag:t", "queue:default", "all"]
 )
 @pytest.mark.parametrize("verb", ["list", "logs", "cancel", "hold", "release", "retry", "wait"])
-def test_every_verb_that_takes_jobs_takes_every_selector(tmp_path: Path, verb: str, selector: str) -> None:
-    lines = '{"command": ["true"], "name": "a", "tags": ["t"]}\n' * 7
-    run_cli("submit", "--jsonl", "-", home=tmp_path, input=lines)
+def test_every_verb_that_takes_jobs_takes_every_selector(
+    tmp_path: Path, verb: str, selector: str, calls: Calls
+) -> None:
+    lines = tmp_path / "jobs.jsonl"
+    lines.write_text('{"command": ["true"], "name": "a", "tags": ["t"]}\n' * 7)
+    assert calls("submit", "--jsonl", str(lines)).code == 0
     extra = {"cancel": ["-y"], "wait": ["--timeout", "0"]}.get(verb, [])
-    ended = run_cli(verb, selector, *extra, home=tmp_path)
+    ended = calls(verb, selector, *extra)
     outright = selector in ("1,3,5-6", "last")
     expected = {"wait": 124, "retry": 4 if outright else 0, "release": 4 if outright else 0}.get(verb, 0)
     assert ended.code == expected, ended.err

@@ -38,5 +38,12 @@ def test_a_program_in_a_shell_line_that_a_value_is_part_of_is_found(shell: str, 
     assert reader_in(shell) == reader
 
 
-def test_a_long_line_of_quotes_is_read_at_once() -> None:
-    assert reader_in('sh -c "' + '\\"${{' * 20_000 + "'" * 20_000) in (None, "sh")
+@pytest.mark.parametrize(
+    "line",
+    [
+        'sh -c "' + '\\"${{' * 20_000 + "'" * 20_000, "sh -c true" + " ${{ params.x }}" * 20_000,
+        "su " * 20_000 + X, "eval " * 20_000 + X, "sh -x " * 20_000 + X,
+    ],
+)  # fmt: skip
+def test_a_long_line_is_read_at_once(line: str) -> None:
+    assert reader_in(line) in (None, "sh", "su", "eval")
