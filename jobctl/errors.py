@@ -13,6 +13,7 @@
     │   ├── StoreFullError             5  the disk is full
     │   └── StoreBusyError             5  another writer kept the store past the timeout
     ├── SupervisorDownError            6  a supervisor is needed and none is running
+    ├── JobFailedError                 1  what was asked about failed: an awaited job
     ├── WaitTimeoutError             124  waiting timed out
     └── InterruptedByUserError       130  Ctrl-C
 
@@ -20,6 +21,8 @@ Each carries what is wrong, the value, what to do about it, and a stable code th
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class JobctlError(Exception):
@@ -162,6 +165,38 @@ class SupervisorDownError(JobctlError):
 
     exit_code = 6
     default_code = "E_NO_SUPERVISOR"
+
+
+class JobFailedError(JobctlError):
+    """A job whose result was wanted ended without completing. Raised in programs only: verbs have exit codes.
+
+    Args:
+        what, value, hint, code: as in ``JobctlError``.
+        job: the job as it ended (``jobctl.api.Job``).
+        log_tail: the last lines that it printed.
+    """
+
+    exit_code = 1
+    default_code = "E_JOB_FAILED"
+
+    def __init__(
+        self,
+        what: str,
+        value: object = None,
+        hint: str = "",
+        code: str = "",
+        *,
+        job: Any = None,
+        log_tail: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, value, hint, code)
+        self.job = job
+        self.log_tail = log_tail
+
+    def __str__(self) -> str:
+        """The message, and the last lines of the log."""
+        tail = "".join(f"\n  | {line}" for line in self.log_tail)
+        return f"{super().__str__()}{tail}"
 
 
 class WaitTimeoutError(JobctlError):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jobctl.actions.admissions import check_submissions
 from jobctl.actions.hooks import add_hooks
+from jobctl.actions.requests import JobRequest
+from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import NotFoundError, StateConflictError
-from jobctl.model.batches import Batch, BatchSubmission
+from jobctl.model.batches import Batch, BatchSubmission, Item, item_name, items_of
 from jobctl.model.jobs import Job
+from jobctl.model.specs import OnDuplicate, Submission
 from jobctl.model.states import JobId, JobKind
 from jobctl.store import Store
 from jobctl.store.submissions import Stored
 
 MOST_FAILED_SHOWN = 100
+MOST_PARALLEL = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,42 @@ class BatchReport:
     batch: Batch
     job: Job
     failed: list[Job]
+
+
+def batch_submission(
+    builder: SubmissionBuilder, request: JobRequest, items: Sequence[str]
+) -> BatchSubmission:
+    """What the builder makes of the request, shared out between the parent and one child an item.
+
+    Raises:
+        BadInputError: something is wrong with the request or with an item.
+        NotFoundError: there is no such queue.
+    """
+    whole = builder.build(request)
+    made = items_of(items, request.command, request.shell)
+    return shared_out(whole, made)
+
+
+def shared_out(whole: Submission, items: Sequence[Item]) -> BatchSubmission:
+    """The batch of ``items`` that have ``whole`` in common: its name, unique key and hooks are the parent's."""
+    parent = replace(
+        whole,
+        spec=replace(whole.spec, stdin=None),
+        kind=JobKind.BATCH,
+        hold=False,
+        eligible_at=None,
+        after=(),
+        lock_key=None,
+        resources={},
+    )
+    child = replace(
+        whole,
+        name=item_name(whole.name),
+        spec=replace(whole.spec, on_success=None, on_failure=None),
+        unique_key=None,
+        on_duplicate=OnDuplicate.RETURN,
+    )
+    return BatchSubmission(parent, child, items)
 
 
 def submit_batch(store: Store, batch: BatchSubmission, clock: Clock) -> Stored:

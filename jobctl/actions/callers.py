@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from jobctl.clock import Milliseconds
 from jobctl.model.states import JobId
 
+LONGEST_USER = 100
+
 
 @dataclass(frozen=True, slots=True)
 class CallerContext:
@@ -57,3 +59,15 @@ def portable(text: str | bytes) -> str:
 def native(text: str) -> bytes:
     """The bytes that the system knows a stored text by."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def user_name() -> str:
+    """Who says so: the name of the user, fit to be stored and shown."""
+    import getpass  # few callers are asked
+
+    from jobctl.views.text import printable, shorten
+
+    try:
+        return shorten(printable(portable(getpass.getuser())), LONGEST_USER)
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"

@@ -59,7 +59,7 @@ class Details:
 
 def catalog(store: Store | None, configuration: Configuration | None) -> list[Card]:
     """A card for every definition: those of the file in its order, gone ones, built-in ones."""
-    known = definitions_of(configuration)
+    known = definitions_of(configuration, store)
     if store is None:
         return [Card(definition, is_current=_is_current(definition, None)) for definition in known.values()]
     stored = {one.definition.name: one for one in store.definitions.list()}

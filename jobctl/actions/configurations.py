@@ -14,6 +14,7 @@ from jobctl.actions.supervisors import running_supervisor, wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.configuration import configuration_path
 from jobctl.model.configurations import Configuration, QueueEntry
+from jobctl.model.definitions import Source
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
 from jobctl.settings import Settings
 from jobctl.store import Store
@@ -42,6 +43,11 @@ class Change:
 
 def apply_configuration(store: Store, configuration: Configuration, clock: Clock) -> list[Change]:
     """The store has what the configuration names, all or nothing of it; returns what changed.
+
+    Args:
+        store: where to.
+        configuration: with what the allowed modules say, see ``inspections.examined``.
+        clock: tells when.
 
     What it does not say stays as it is: queues it no longer names, and keys of a queue it leaves out. Jobs and
     schedules that it no longer names are disabled, daemons stopped; they keep their history.
@@ -105,11 +111,14 @@ class _Applying:
         for stored in table.list():
             if stored.gone_at is None and stored.definition.name not in configuration.definitions:
                 table.retire(stored.definition.name, self._now)
-                self._note("job", stored.definition.name, "", None, "gone from the file; disabled")
+                place = "its module" if stored.definition.source is Source.MODULE else "the file"
+                self._note("job", stored.definition.name, "", None, f"gone from {place}; disabled")
         for definition in configuration.definitions.values():
             done = table.put(definition, self._now)
             if done is not None:
                 self._note("job", definition.name, "", None, done)
+
+        self._store.signatures.replace(configuration.functions, self._now)
 
     def _queue(self, entry: QueueEntry) -> None:
         queues, name = self._store.queues, entry.name

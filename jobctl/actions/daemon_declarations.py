@@ -9,8 +9,11 @@ from typing import NamedTuple
 from jobctl.actions.daemons import check_dependencies, check_variables, new_definition
 from jobctl.clock import Milliseconds
 from jobctl.errors import BadInputError, NotFoundError
+from jobctl.model.calls import Call
 from jobctl.model.daemon_entries import DaemonEntry
 from jobctl.model.daemons import Autostart, DaemonDefinition, DaemonSource, Wanted
+from jobctl.model.documents import canonical_json
+from jobctl.model.signatures import bind_arguments
 from jobctl.settings import Settings
 from jobctl.store import Store
 
@@ -40,7 +43,8 @@ def apply_daemons(
         now: the instant of all changes.
 
     Raises:
-        BadInputError: ``one depends on what there is not, holds what looks secret, or needs itself.
+        BadInputError: one depends on what there is not, holds what looks secret, needs itself, calls what it
+            may not.
     """
     definitions = [new_definition(entry.name, entry.given, directory) for entry in entries]
     _check(store, definitions, settings)
@@ -73,6 +77,7 @@ def _check(store: Store, definitions: Sequence[DaemonDefinition], settings: Sett
     for definition in definitions:
         try:
             check_variables(definition, settings)
+            _check_call(store, definition, settings)
         except BadInputError as error:
             raise BadInputError(
                 f"daemons: {definition.name}: {error.what}", error.value, error.hint, "E_CONFIG"
@@ -83,6 +88,17 @@ def _check(store: Store, definitions: Sequence[DaemonDefinition], settings: Sett
         raise BadInputError(
             f"daemons: {error.what}", error.value, "name it under daemons:", "E_CONFIG"
         ) from None
+
+
+def _check_call(store: Store, definition: DaemonDefinition, settings: Settings) -> None:
+    """As far as that is known without importing anything."""
+    if definition.call is None:
+        return
+    from jobctl.actions.inspections import applied_functions  # only files with such daemons pay for it
+
+    signature = applied_functions(store, settings).signature(definition.call.function)
+    if signature is not None:
+        bind_arguments(signature, definition.call.args)
 
 
 def _differences(before: DaemonDefinition, after: DaemonDefinition) -> list[DaemonChange]:
@@ -101,4 +117,6 @@ def _differences(before: DaemonDefinition, after: DaemonDefinition) -> list[Daem
 def _text(value: object) -> object:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
+    if isinstance(value, Call):
+        return f"{value.function} {canonical_json(value.args)}"
     return value if value is None or isinstance(value, int | float) else str(value)

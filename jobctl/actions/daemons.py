@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jobctl.actions.functions import Functions
 from jobctl.actions.input_files import check_directory
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import BadInputError, NotFoundError, StateConflictError
+from jobctl.model.calls import Call
 from jobctl.model.daemon_fields import defined
 from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonSource, DaemonState, Wanted, order
 from jobctl.model.environments import split_environment
 from jobctl.model.names import check_name
 from jobctl.settings import Settings
 from jobctl.store import Store
+
+_NO_TEXTS: Mapping[str, str] = {}
 
 
 def new_definition(name: str, values: Mapping[str, Any], cwd: str, umask: int = 0o022) -> DaemonDefinition:
@@ -27,6 +31,30 @@ def new_definition(name: str, values: Mapping[str, Any], cwd: str, umask: int = 
     """
     check_name(name)
     return _with_directory(defined(DaemonDefinition(name, cwd=cwd, umask=umask), values), cwd)
+
+
+def with_checked_call(
+    definition: DaemonDefinition, functions: Functions, texts: Mapping[str, str] = _NO_TEXTS
+) -> DaemonDefinition:
+    """The definition, its function proven to be one that may be called so; of a command as it is.
+
+    Args:
+        definition: what is to be declared.
+        functions: what the caller may have called. It may look at the code: not within a transaction.
+        texts: arguments as a command line writes them, by name; they count more than the definition's.
+
+    Raises:
+        BadInputError: no such function, its module is not allowed, or the arguments do not fit it.
+    """
+    if definition.call is None:
+        if texts:
+            raise BadInputError(
+                "arguments mean nothing without a function", next(iter(texts)), "give --call", "E_COMMAND"
+            )
+        return definition
+    others = {name: value for name, value in definition.call.args.items() if name not in texts}
+    args = functions.bind(definition.call.function, others, texts)
+    return replace(definition, call=Call(definition.call.function, args))
 
 
 def add_daemon(
@@ -64,6 +92,10 @@ class Edit:
     cwd: str
     """Where the caller stands."""
     without_variables: Collection[str] = ()
+    functions: Functions | None = None
+    """What the caller may have called; None where nothing is said of a function."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Arguments of the function as a command line writes them."""
 
     def of(self, before: DaemonDefinition) -> DaemonDefinition:
         """``before`` with these changes.
@@ -76,7 +108,11 @@ class Edit:
         definition = defined(before, {**self.values, "env": kept})
         if "cwd" in self.values:
             definition = _with_directory(definition, self.cwd)
-        return definition
+        return (
+            definition
+            if self.functions is None
+            else with_checked_call(definition, self.functions, self.texts)
+        )
 
 
 def edit_daemons(
@@ -91,6 +127,8 @@ def edit_daemons(
     if "cwd" in edit.values:
         # Before the transaction: on a hung mount this waits, and nobody else could write meanwhile.
         check_directory(os.path.join(edit.cwd, edit.values["cwd"]))
+    for daemon in named_daemons(store, names) if edit.functions is not None else ():
+        edit.of(daemon.definition)  # looks at the code, which takes its time; what it found is known below
     with store.write():
         found = named_daemons(store, names)
         definitions = [edit.of(daemon.definition) for daemon in found]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from jobctl.actions.callers import portable
-from jobctl.actions.requests import JobRequest, request_of
+from jobctl.actions.requests import EXCLUSIVE, JobRequest, request_of
 from jobctl.actions.submissions import SubmissionBuilder
+from jobctl.clock import SystemClock
 from jobctl.configuration import configuration_path
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.builtin_definitions import BUILTIN
@@ -21,6 +22,7 @@ from jobctl.model.documents import Json
 from jobctl.model.homes import Home
 from jobctl.model.parameters import bind
 from jobctl.model.problems import did_you_mean
+from jobctl.model.signatures import Signature, bind_arguments
 from jobctl.model.specs import Submission
 from jobctl.model.templates import Template
 from jobctl.store import Store
@@ -66,7 +68,7 @@ def applied_definition(store: Store, name: str) -> Definition:
     if name in BUILTIN:
         return BUILTIN[name]
     if stored is not None:
-        raise _gone(name)
+        raise _gone(stored.definition)
     known = [one.definition.name for one in store.definitions.list() if one.gone_at is None]
     raise _unknown(name, [*known, *BUILTIN])
 
@@ -86,16 +88,37 @@ def named_definition(
         NotFoundError: the file names none so, and none is built in.
     """
     found = definitions_of(configuration)
+    if name not in found:
+        found |= declared_in(home)
     if name in found:
         return found[name]
     hint = f"name it under jobs: in {configuration_path(home)}"
     raise _unknown(name, found, f"{hint}; a command follows --, as in: -- {' '.join([name, *behind])}")
 
 
-def definitions_of(configuration: Configuration | None) -> dict[str, Definition]:
-    """Every definition that can be submitted now, the file's first."""
-    own = {} if configuration is None else configuration.definitions
+def definitions_of(configuration: Configuration | None, store: Store | None = None) -> dict[str, Definition]:
+    """Every definition that can be submitted now: the file's, those that modules declared when last applied, ours."""
+    own = {} if configuration is None else dict(configuration.definitions)
+    for found in [] if store is None else applied_declarations(store):
+        own.setdefault(found.name, found)
     return {**own, **{name: found for name, found in BUILTIN.items() if name not in own}}
+
+
+def applied_declarations(store: Store) -> list[Definition]:
+    """What ``@job`` declared when the configuration was last applied."""
+    return [
+        one.definition
+        for one in store.definitions.list()
+        if one.gone_at is None and one.definition.source is Source.MODULE
+    ]
+
+
+def declared_in(home: Home) -> dict[str, Definition]:
+    """The same by name, of a home whose store need not exist."""
+    if not os.path.exists(home.store):
+        return {}
+    with Store.open(home, SystemClock()) as store:
+        return {found.name: found for found in applied_declarations(store)}
 
 
 def definition_request(
@@ -113,8 +136,11 @@ def definition_request(
     Raises:
         BadInputError: a parameter is missing, unknown or wrong.
     """
-    bound = bind(definition.parameters, given, os.path.expanduser("~"), texts=texts)
-    document = rendered(definition, {"params": bound})
+    if definition.signature is not None:
+        document = _declared_document(definition, definition.signature, given, texts=texts)
+    else:
+        bound = bind(definition.parameters, given, os.path.expanduser("~"), texts=texts)
+        document = rendered(definition, {"params": bound})
     directory = definition_directory(definition, home)
     document["cwd"] = document.get("cwd", ".")
     for key in _PATHS:
@@ -125,8 +151,40 @@ def definition_request(
     return overlaid(request, overrides)
 
 
-def rendered(definition: Definition, names: Mapping[str, Json]) -> dict[str, Any]:
-    """The definition as a line of ``submit --jsonl``, its templates filled in.
+_NONE: Mapping[str, Json] = {}
+
+
+def given_values(
+    definition: Definition, texts: Mapping[str, Json], typed: Mapping[str, Json] = _NONE
+) -> dict[str, Json]:
+    """What was given on a command line, as the definition's parameters want it, over what is ``typed`` already.
+
+    Defaults stay the definition's.
+
+    Raises:
+        BadInputError: a parameter is missing, unknown or wrong.
+    """
+    if definition.signature is not None:
+        kept = {name: value for name, value in typed.items() if name not in texts}
+        return bind_arguments(definition.signature, kept, {name: str(text) for name, text in texts.items()})
+    given = {**typed, **texts}
+    bound = bind(definition.parameters, given, os.path.expanduser("~"))
+    return {name: bound[name] for name in given}
+
+
+def _declared_document(
+    definition: Definition, signature: Signature, given: Mapping[str, Json], *, texts: bool
+) -> dict[str, Any]:
+    """The line of a declared function: its arguments are what was given, and the function's own defaults."""
+    args = given_values(definition, given) if texts else bind_arguments(signature, given)
+    defaults: dict[str, Json] = {name: one.default for name, one in signature.named.items()}
+    return rendered(replace(definition, args=args), {"params": {**defaults, **args}}, plain=("args",))
+
+
+def rendered(
+    definition: Definition, names: Mapping[str, Json], *, plain: Collection[str] = ()
+) -> dict[str, Any]:
+    """The definition as a line of ``submit --jsonl``, its templates filled in; not in the ``plain`` keys.
 
     Raises:
         BadInputError: a template has no value with ``names``.
@@ -135,6 +193,10 @@ def rendered(definition: Definition, names: Mapping[str, Json]) -> dict[str, Any
         key: _filled(value, lambda text: Template.parse(text).render(names)) if key in TEMPLATED else value
         for key, value in definition.options.items()
     }
+    if definition.call is not None:
+        args = dict(definition.args)
+        filled = args if "args" in plain else _filled(args, lambda text: Template.parse(text).value(names))
+        return found | {"call": definition.call, "args": filled}
     if definition.shell is not None:
         template = Template.parse(definition.shell, shell=True)  # noqa: S604 - nothing is run here
         found["shell"] = template.render(names)
@@ -162,10 +224,17 @@ def overlaid(request: JobRequest, overrides: JobRequest) -> JobRequest:
         for field in fields(JobRequest)
         if (value := getattr(overrides, field.name)) != getattr(_NOTHING, field.name)
     }
-    for one, other in (("at", "in_"), ("in_", "at")):
-        if one in changes and other not in changes:
-            changes[other] = None
-    for key in ("env", "resources"):
+    for group in EXCLUSIVE:
+        if any(name in changes for name in group):
+            changes = dict.fromkeys(group) | changes
+    merged = ["env", "resources"]
+    if "call" in changes:  # another function: what was given to the one before goes
+        changes = {"args": {}, "arg_texts": {}} | changes
+    else:
+        merged += ["args", "arg_texts"]
+        texts = changes.get("arg_texts", {})
+        request = replace(request, args={k: v for k, v in request.args.items() if k not in texts})
+    for key in merged:
         if key in changes:
             changes[key] = {**getattr(request, key), **changes[key]}
     return replace(request, **changes)
@@ -189,7 +258,7 @@ def parse_given(words: Sequence[str]) -> dict[str, Json]:
     return found
 
 
-def _filled(value: Any, render: Callable[[str], str]) -> Any:
+def _filled(value: Any, render: Callable[[str], Any]) -> Any:
     if isinstance(value, str):
         return render(value)
     if isinstance(value, list):
@@ -205,5 +274,8 @@ def _unknown(name: str, known: Sequence[str] | Mapping[str, object], hint: str =
     return NotFoundError("unknown definition", name, said)
 
 
-def _gone(name: str) -> NotFoundError:
-    return NotFoundError("the definition is gone from the file", name, "name it again under jobs:")
+def _gone(definition: Definition) -> NotFoundError:
+    if definition.source is Source.MODULE:
+        hint = f"declare it again (it was @job of {definition.call}), then: jobctl reload"
+        return NotFoundError("the definition is gone from its module", definition.name, hint)
+    return NotFoundError("the definition is gone from the file", definition.name, "name it again under jobs:")

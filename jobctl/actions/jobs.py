@@ -239,6 +239,18 @@ def parse_signal(text: str) -> int:
     return int(found)
 
 
+def check_reason(text: str) -> str:
+    """``text``, proven to be a reason to keep on record.
+
+    Raises:
+        BadInputError: ``E_REASON``.
+    """
+    shown = text.encode("utf-8", "replace").decode()
+    if not shown.strip() or len(shown) > LONGEST_REASON:
+        raise BadInputError("bad reason", shown, f"give 1 to {LONGEST_REASON} characters", "E_REASON")
+    return shown
+
+
 def end_jobs(store: Store, jobs: Iterable[JobId], options: CancelOptions, now: Milliseconds) -> list[Done]:
     """The jobs are cancelled or will be, with those submitted from inside them; in an open write transaction."""
     return _Cancelling(store, now, options).all(jobs)

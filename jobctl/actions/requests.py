@@ -22,6 +22,12 @@ class JobRequest:
 
     command: tuple[str, ...] | None = None
     shell: str | None = None
+    call: str | None = None
+    """A Python function, ``pkg.mod:func``."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Its arguments by name."""
+    arg_texts: Mapping[str, str] = field(default_factory=dict)
+    """Arguments as a command line writes them; the function's signature says what they mean. No key of a line."""
     name: str | None = None
     tags: tuple[str, ...] = ()
     queue: str | None = None
@@ -67,6 +73,11 @@ class JobRequest:
     """Nothing of the caller's environment is stored: the job gets the supervisor's. No key of a line."""
     definition: str | None = None
     """The name of the definition it is made from. No key of a line."""
+
+    @property
+    def says_work(self) -> bool:
+        """Whether it says what to run."""
+        return self.command is not None or self.shell is not None or self.call is not None
 
 
 class NumberedRequest(NamedTuple):
@@ -118,12 +129,23 @@ def request_of(document: object, defaults: JobRequest) -> JobRequest:
             raise _unknown_field(key)
         if value is not None:
             changes[known[0]] = known[1](value, key)
-    for one, other in _EXCLUSIVE:
-        if one in changes and other not in changes:
-            changes[other] = None
+    for group in EXCLUSIVE:
+        if any(name in changes for name in group):
+            changes = dict.fromkeys(group) | changes
     if "env" in changes:
         changes["env"] = {**defaults.env, **changes["env"]}
+    if "call" in changes or "args" in changes:
+        changes |= _arguments(changes, defaults)
     return replace(defaults, **changes)
+
+
+def _arguments(changes: dict[str, Any], defaults: JobRequest) -> dict[str, Any]:
+    """The arguments of the call: those of the defaults count for the same function only."""
+    given = changes.get("args", {})
+    if "call" in changes and changes["call"] != defaults.call:
+        return {"args": given, "arg_texts": {}}
+    texts = {name: text for name, text in defaults.arg_texts.items() if name not in given}
+    return {"args": {**defaults.args, **given}, "arg_texts": texts}
 
 
 def request_document(request: JobRequest) -> dict[str, object]:
@@ -138,8 +160,8 @@ def request_document(request: JobRequest) -> dict[str, object]:
     return found
 
 
-_EXCLUSIVE = (("command", "shell"), ("shell", "command"), ("at", "in_"), ("in_", "at"))
-"""What a line says of one overrules what the defaults say of the other."""
+EXCLUSIVE = (("command", "shell", "call"), ("at", "in_"))
+"""What a line says of one overrules what the defaults say of the others."""
 
 
 def _text(value: object, key: str) -> str:
@@ -201,6 +223,13 @@ def _selectors(value: object, key: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _named(value: object, key: str) -> dict[str, Any]:
+    """Arguments by name; whoever calls the function looks at the values."""
+    if not isinstance(value, dict):
+        raise _wrong_type(value, key, 'an object such as {"days": 7}')
+    return value
+
+
 def _amounts(value: object, key: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise _wrong_type(value, key, 'an object such as {"gpu": 1}')
@@ -216,6 +245,8 @@ def _anything(value: object, key: str) -> object:
 FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
     "command": ("command", _texts),
     "shell": ("shell", _text),
+    "call": ("call", _text),
+    "args": ("args", _named),
     "name": ("name", _text),
     "tags": ("tags", _texts),
     "queue": ("queue", _text),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from jobctl.actions.schedule_runs import one_schedule
 from jobctl.actions.schedule_states import offset_ms, schedule_state
-from jobctl.actions.schedules import terms_of
+from jobctl.actions.schedules import GONE, terms_of
 from jobctl.actions.supervisors import running_supervisor
 from jobctl.clock import Clock, to_datetime, to_ms
 from jobctl.errors import BadInputError, StateConflictError
@@ -54,6 +54,19 @@ def situation_of(store: Store, name: str) -> Situation:
     schedule = one_schedule(store, name)
     running = tuple(job.id for job in store.schedules.open_jobs(name))
     return Situation(schedule, running, tuple(store.schedules.pending(schedule.id)))
+
+
+def listed_schedules(
+    store: Store, *, type: str | None = None, user: str | None = None, everything: bool = False
+) -> list[Schedule]:
+    """The schedules of a type and of a user, what is due next first; ended ones and those gone on request only."""
+    return [
+        one
+        for one in store.schedules.list()
+        if type in (None, one.text.type)
+        and user in (None, one.text.user)
+        and (everything or not ((one.ended and one.enabled) or one.disabled_reason == GONE))
+    ]
 
 
 def next_fires(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from jobctl.actions.admissions import check_submissions
 from jobctl.actions.callers import CallerContext
 from jobctl.actions.definitions import definition_submission
+from jobctl.actions.functions import Functions
 from jobctl.actions.jobs import CancelOptions, cancel
 from jobctl.actions.requests import JobRequest, request_of
 from jobctl.actions.submissions import SubmissionBuilder
@@ -56,13 +57,43 @@ def templated_job(
     caller = CallerContext(
         str(template.get("cwd", "/")), {}, int(template.get("umask", DEFAULT_UMASK)), now, store.home.path
     )
-    builder = SubmissionBuilder(caller, settings, store.queues.names, waits=False)
+    builder = SubmissionBuilder(
+        caller,
+        settings,
+        store.queues.names,
+        functions=lambda: Functions(store.home, settings, store.signatures.get),
+        waits=False,
+    )
     request = request_of(template.get("job", {}), JobRequest())
     if "definition" in template:
         return definition_submission(
             store, template["definition"], template.get("parameters", {}), builder, request
         )
     return builder.build(replace(request, name=request.name or name, supervisor_env=True))
+
+
+def typed_request(
+    store: Store, find: Callable[[], Functions] | None, request: JobRequest, now: Milliseconds
+) -> JobRequest:
+    """The request with its arguments as its function wants them; what was looked at for that is kept.
+
+    Args:
+        store: open, in no transaction.
+        find: gives what may be called; None where nothing may be.
+        request: one that calls nothing stays as it is.
+        now: milliseconds UTC.
+
+    Raises:
+        BadInputError: no such function, it may not be called, or they do not fit.
+    """
+    if request.call is None or find is None:
+        return request
+    functions = find()
+    typed = functions.typed(request)
+    if functions.learned:
+        with store.write():
+            store.signatures.put(functions.learned.values(), now)
+    return typed
 
 
 def run_schedule(store: Store, name: str, settings: Settings, clock: Clock, *, force: bool = False) -> Ran:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.actions.admissions import check_submissions
 from jobctl.actions.callers import CallerContext
-from jobctl.actions.definitions import named_definition, overlaid
+from jobctl.actions.definitions import given_values, named_definition, overlaid
 from jobctl.actions.requests import FIELDS, JobRequest, request_document, request_of
-from jobctl.actions.schedule_runs import one_schedule, templated_job
+from jobctl.actions.schedule_runs import one_schedule, templated_job, typed_request
 from jobctl.actions.schedule_states import start_afresh, stored_rule
 from jobctl.actions.supervisors import wake
 from jobctl.actions.zones import machine_zone
@@ -19,12 +18,10 @@ from jobctl.clock import Clock, Milliseconds, to_datetime
 from jobctl.errors import BadInputError, StateConflictError
 from jobctl.model.builtin_definitions import BUILTIN
 from jobctl.model.configurations import Configuration
-from jobctl.model.definitions import Definition
 from jobctl.model.documents import Json
 from jobctl.model.events import Entity, EventKind
 from jobctl.model.instants import parse_instant, require_future
 from jobctl.model.names import check_name
-from jobctl.model.parameters import bind
 from jobctl.model.schedule_records import Schedule, ScheduleSource, ScheduleText
 from jobctl.model.schedule_rules import RuleKind
 from jobctl.model.schedule_texts import RULE_KEYS, Given, Moment, parse_schedule
@@ -34,11 +31,17 @@ from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.zones import find_zone
 
+if TYPE_CHECKING:
+    from jobctl.actions.functions import Functions
+
 GONE = "gone from the file"
 """Why a schedule is disabled that ``jobctl.yaml`` no longer names."""
 _POLICY_KEYS = {
     "missed": "missed", "missed_grace": "missed_grace_seconds", "overlap": "overlap",
     "jitter": "jitter_seconds", "start": "start_at", "end": "end_at",
+}  # fmt: skip
+_NOT_UNSET = {
+    "command", "shell", "call", "at", "in", "hold", "after", "after_any", "after_failed",
 }  # fmt: skip
 _RULE_PARTS = ("after_finish", "once_per_boot")
 
@@ -59,17 +62,18 @@ class ScheduleRequest:
 
     @property
     def says_work(self) -> bool:
-        """Whether it names a command or a definition."""
-        return self.definition is not None or self.job.command is not None or self.job.shell is not None
+        """Whether it names a command, a function or a definition."""
+        return self.definition is not None or self.job.says_work
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCaller:
-    """Who asks: where they stand, and what holds there."""
+    """Who asks: where they stand, what holds there, and what gives the functions they may have called."""
 
     context: CallerContext
     settings: Settings
     configuration: Configuration | None = None
+    functions: Callable[[], Functions] | None = None
 
 
 def moment(now: Milliseconds) -> Moment:
@@ -265,22 +269,27 @@ def _template(
     """The document of the job: where the caller stands, and what was asked for over what was said ``before``."""
     found: dict[str, Any] = {"cwd": caller.context.cwd, "umask": caller.context.umask}
     if request.definition is not None:
-        if request.job.command is not None or request.job.shell is not None:
+        if request.job.says_work:
             raise BadInputError(
                 "a definition and a command", request.definition, "give one of them", "E_USAGE"
             )
         definition = named_definition(store.home, caller.configuration, request.definition)
-        found |= {"definition": request.definition, "parameters": _typed(definition, request.parameters)}
+        found |= {
+            "definition": request.definition,
+            "parameters": given_values(definition, request.parameters),
+        }
     elif not request.says_work:
         hint = "a command follows --, as in: -- CMD …; or name a definition"
         raise BadInputError("nothing to run", hint=hint, code="E_COMMAND")
-    return found | {"job": request_document(overlaid(request_of(before, JobRequest()), request.job))}
+    return found | {"job": _job_document(before, request.job, caller, store)}
 
 
-def _typed(definition: Definition, given: Mapping[str, Json]) -> dict[str, Json]:
-    """What was given, as its parameters want it; defaults stay the definition's."""
-    bound = bind(definition.parameters, given, os.path.expanduser("~"))
-    return {name: bound[name] for name in given}
+def _job_document(
+    before: Mapping[str, Any], said: JobRequest, caller: ScheduleCaller, store: Store
+) -> dict[str, object]:
+    """What is stored of the job: ``said`` over what was said ``before``, arguments as the function wants them."""
+    request = overlaid(request_of(before, JobRequest()), said)
+    return request_document(typed_request(store, caller.functions, request, caller.context.now))
 
 
 def _edited(
@@ -302,16 +311,18 @@ def _edited_template(
     old = schedule.text.template
     job = {key: value for key, value in old.get("job", {}).items() if key not in request.unset}
     if request.says_work:
-        for key in ("command", "shell"):
+        for key in ("command", "shell", "call", "args"):
             job.pop(key, None)
         return _template(request, caller, store, job)
-    parameters = {**old.get("parameters", {}), **request.parameters}
-    if parameters and "definition" not in old:
-        raise BadInputError("a parameter without a definition", next(iter(parameters)), code="E_USAGE")
-    found = {**old, "job": request_document(overlaid(request_of(job, JobRequest()), request.job))}
+    before = old.get("parameters", {})
+    if (before or request.parameters) and "definition" not in old:
+        raise BadInputError(
+            "a parameter without a definition", next(iter(request.parameters)), code="E_USAGE"
+        )
+    found = {**old, "job": _job_document(job, request.job, caller, store)}
     if request.parameters:
         definition = named_definition(store.home, caller.configuration, old["definition"])
-        found["parameters"] = _typed(definition, parameters)
+        found["parameters"] = given_values(definition, request.parameters, before)
     if request.job.cwd is not None or request.job.env_file is not None or request.job.stdin is not None:
         found["cwd"] = caller.context.cwd  # what was just written is meant from here
     return found
@@ -376,16 +387,7 @@ def unsettable(keys: Collection[str]) -> tuple[str, ...]:
     Raises:
         BadInputError: one is none.
     """
-    known = {*_POLICY_KEYS, *FIELDS} - {
-        "command",
-        "shell",
-        "at",
-        "in",
-        "hold",
-        "after",
-        "after_any",
-        "after_failed",
-    }
+    known = {*_POLICY_KEYS, *FIELDS} - _NOT_UNSET
     found = tuple(key.removeprefix("--").replace("-", "_") for key in keys)
     for key in found:
         if key not in known:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from jobctl.actions.callers import CallerContext, native
+from jobctl.actions.command_checks import check_command, check_nul, job_name
 from jobctl.actions.input_files import check_directory, check_stdin_file, read_env_file
 from jobctl.actions.requests import JobRequest
 from jobctl.clock import Milliseconds, to_datetime, to_ms
@@ -15,21 +17,25 @@ from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.dependencies import Condition, Dependency
 from jobctl.model.durations import parse_duration
 from jobctl.model.environments import is_reserved_name, matching_names, parse_env_file, split_environment
+from jobctl.model.homes import Home
 from jobctl.model.instants import LocalZone, parse_instant, require_future
-from jobctl.model.names import check_key, check_name, check_priority, check_queue_name, check_tag, parse_whole
+from jobctl.model.names import check_key, check_priority, check_queue_name, check_tag, parse_whole
 from jobctl.model.queues import DEFAULT_QUEUE
 from jobctl.model.selectors import parse_selector
 from jobctl.model.sizes import parse_size
 from jobctl.model.specs import JobSpec, OnCrash, OnDuplicate, RetryPolicy, Submission
-from jobctl.model.states import JobId
+from jobctl.model.states import JobId, JobKind
 from jobctl.settings import Settings
+
+if TYPE_CHECKING:
+    from jobctl.actions.functions import Functions
+    from jobctl.model.calls import Call
 
 MOST_ATTEMPTS = 1000
 LARGEST_BACKOFF = 100.0
 MOST_OF_A_RESOURCE = 100_000
 
 _BACKOFF = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_FALLBACK_NAME = "job"
 
 
 class SubmissionBuilder:
@@ -40,6 +46,7 @@ class SubmissionBuilder:
         settings: what holds where a request does not say otherwise.
         queues: gives the names of the queues there are; asked only if a request names one.
         find: gives the ids that a selector stands for as something to wait for; see ``admissions.needed_jobs``.
+        functions: gives what may be called, asked only if a request calls something; without it nothing may be.
         waits: whether somebody sits there who may wait for what a FIFO will say.
     """
 
@@ -50,6 +57,7 @@ class SubmissionBuilder:
         queues: Callable[[], Collection[str]],
         find: Callable[[str], Sequence[JobId]] | None = None,
         *,
+        functions: Callable[[], Functions] | None = None,
         waits: bool = True,
     ) -> None:
         self._caller = caller
@@ -57,6 +65,9 @@ class SubmissionBuilder:
         self._find_queues = queues
         self._find_jobs = find
         self._waits = waits
+        self._find_functions = functions
+        self.functions: Functions | None = None
+        """What may be called, once a request called something."""
         self._found: dict[str, Sequence[JobId]] = {}
         self._parent = caller.job_id
         self._submitter = caller.submitter
@@ -74,11 +85,12 @@ class SubmissionBuilder:
             BadInputError: something is wrong with it.
             NotFoundError: there is no such queue.
         """
+        check_command(request)
         environment, secret = self._environment(request)
         eligible_at = self._eligible_at(request)
         detached = request.detach or self._parent is None
         return Submission(
-            name=_name(request),
+            name=job_name(request),
             spec=self._spec(request, secret),
             environment=environment,
             queue=self._queue(request.queue),
@@ -100,8 +112,27 @@ class SubmissionBuilder:
                 name: parse_whole(amount, f"amount of {name}", 1, MOST_OF_A_RESOURCE)
                 for name, amount in request.resources.items()
             },
+            kind=JobKind.COMMAND if request.call is None else JobKind.FUNCTION,
             definition=request.definition,
         )
+
+    @cached_property
+    def _function_directory(self) -> str:
+        """Where functions run: beside the file, whoever calls them from wherever."""
+        from jobctl.actions.functions import function_directory  # only function jobs pay for it
+
+        directory = function_directory(Home(self._caller.home))
+        self._directories[directory] = directory  # a new home is made with its first job
+        return directory
+
+    def _call(self, request: JobRequest) -> Call | None:
+        if request.call is None:
+            return None
+        if self._find_functions is None:
+            hint = "give a command: -- CMD …"
+            raise BadInputError("no function can be called here", request.call, hint, "E_FUNCTION")
+        self.functions = self.functions or self._find_functions()
+        return self.functions.call(request)
 
     def _after(self, request: JobRequest) -> tuple[Dependency, ...]:
         needs = {
@@ -125,17 +156,18 @@ class SubmissionBuilder:
         return self._found[selector]
 
     def _spec(self, request: JobRequest, secret: tuple[str, ...]) -> JobSpec:
-        _check_command(request)
-        cwd = self._directory(request.cwd)
+        is_call = request.call is not None
+        cwd = self._function_directory if is_call and not request.cwd else self._directory(request.cwd)
         settings = self._settings
         return JobSpec(
             command=request.command or (),
             shell=request.shell,
+            call=self._call(request),
             cwd=cwd,
             umask=self._caller.umask,
             env=self._variables(request, cwd),
             secret_env=secret,
-            supervisor_env=request.supervisor_env and not request.clean_env,
+            supervisor_env=(request.supervisor_env or is_call) and not request.clean_env,
             stdin=self._input(request.stdin),
             split_output=request.split_output,
             keep_children=request.keep_children,
@@ -198,7 +230,7 @@ class SubmissionBuilder:
 
     def _environment(self, request: JobRequest) -> tuple[dict[str, str], tuple[str, ...]]:
         """What is stored of the caller's environment (one object for all alike), and names taken at start."""
-        bare = request.clean_env or request.supervisor_env
+        bare = request.clean_env or request.supervisor_env or request.call is not None
         key = (bare, request.secret_env)
         if key not in self._environments:
             for name in request.secret_env:
@@ -224,7 +256,8 @@ class SubmissionBuilder:
             if split_environment({name: ""}, self._settings.pass_env, secret=self._settings.secret_env)[1]:
                 hint = f"use --secret-env {_shown_name(name)} and put the value into secrets.env of the home"
                 raise BadInputError("secret values are not stored", name, hint, "E_SECRET")
-        if (cwd != self._caller.cwd or request.supervisor_env) and not request.clean_env:
+        is_elsewhere = cwd != self._caller.cwd or request.supervisor_env
+        if is_elsewhere and not request.clean_env and request.call is None:
             given.setdefault("PWD", cwd)
         return given
 
@@ -292,44 +325,6 @@ def parse_backoff(text: str) -> float:
     return float(text)
 
 
-def _check_command(request: JobRequest) -> None:
-    if request.command is not None and request.shell is not None:
-        raise BadInputError("a command and a shell line", hint="give one of them", code="E_COMMAND")
-    if request.shell is not None:
-        if not request.shell.strip():
-            raise BadInputError("the shell line is empty", request.shell, "give it a command", "E_COMMAND")
-        _check_nul(request.shell)
-        return
-    if request.command is None:
-        raise BadInputError("a command is missing", hint="it follows --, as in: -- CMD …", code="E_COMMAND")
-    if not request.command or not request.command[0]:
-        raise BadInputError("the command is empty", hint="name a program after --", code="E_COMMAND")
-    for word in request.command:
-        _check_nul(word)
-
-
-def _check_nul(text: str) -> None:
-    if "\0" in text:
-        raise BadInputError("NUL character in the command", text, "no program can be given one", "E_COMMAND")
-
-
-def _name(request: JobRequest) -> str:
-    if request.name is not None:
-        return check_name(request.name)
-    if request.command:
-        return _name_of(request.command[0])
-    words = (request.shell or "").split(maxsplit=1)
-    return _name_of(words[0]) if words else _FALLBACK_NAME
-
-
-@lru_cache(maxsize=256)
-def _name_of(program: str) -> str:
-    try:
-        return check_name(os.path.basename(program))
-    except BadInputError:
-        return _FALLBACK_NAME
-
-
 def _label(text: str | None, what: str) -> str | None:
     return None if text is None else check_tag(text, what)
 
@@ -383,7 +378,7 @@ def _hook(line: str | None, what: str) -> str | None:
         return None
     if not line.strip():
         raise BadInputError(f"the {what} line is empty", line, "give it a command", "E_COMMAND")
-    _check_nul(line)
+    check_nul(line)
     return line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from jobctl.actions.changes import ChangeWatch
 from jobctl.model.jobs import Job
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
+
+REFUSED = 125
+"""The exit code of ``run`` where the job has none: jobctl itself failed or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,14 @@ class Wait:
 
 def _ended_at(ending: Ending) -> tuple[int, int]:
     return (ending.job.finished_at or 0 if ending.job else 0, ending.id)
+
+
+def exit_code_of(job: Job) -> int:
+    """The exit code of ``run`` for an ended job (CLI.md)."""
+    if job.status is JobStatus.COMPLETED:
+        return 0
+    if job.status is JobStatus.TIMEOUT:
+        return 124
+    if job.status is JobStatus.CANCELLED:
+        return 128 + signal.SIGTERM
+    return job.exit_code if job.exit_code else REFUSED

@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from jobctl.actions.functions import Functions
 from jobctl.configuration import configuration_path
 from jobctl.errors import BadFileError, BadInputError, JobctlError, NotFoundError, UnusableError
 from jobctl.model.documents import canonical_json
 from jobctl.model.homes import Home
 from jobctl.model.names import check_name
-from jobctl.model.problems import Problem, file_error
+from jobctl.model.problems import Mark, Problem, file_error
 from jobctl.model.templates import OPENING
 from jobctl.model.workflow_bundles import DEEPEST_NESTING, WorkflowBundle
-from jobctl.model.workflow_files import read_workflow
+from jobctl.model.workflow_files import ReadWorkflow, read_workflow
 from jobctl.model.workflow_parts import Asked, PartStep, asked_by, workflow_steps, wrong_arguments
 from jobctl.model.workflows import WorkflowDefinition
+from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 LARGEST_FILE = 16 << 20
 ENDINGS = (".yaml", ".yml", ".json")
@@ -102,8 +104,12 @@ def workflow_names(home: Home) -> list[str]:
     return sorted({stem for stem, ending in map(os.path.splitext, entries) if ending in ENDINGS})
 
 
-def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
+def load_workflow(
+    text: str, home: Home, cwd: str, functions: Callable[[], Functions] | None = None
+) -> LoadedWorkflow:
     """The workflow that ``text`` means, a file or a name, with every workflow that its steps run.
+
+    With ``functions``, what its steps call is checked too: it exists, is allowed, and takes what it is given.
 
     Raises:
         NotFoundError: there is no such file or name.
@@ -111,7 +117,15 @@ def load_workflow(text: str, home: Home, cwd: str) -> LoadedWorkflow:
         BadInputError: not UTF-8, too large, no regular file.
         UnusableError: it cannot be read, or belongs to a name and others may write to it.
     """
-    return _Loading(home).load(find_workflow(text, home, cwd))
+    return _Loading(home, functions).load(find_workflow(text, home, cwd))
+
+
+def load_document(text: str, shown: str, home: Home, directory: str) -> LoadedWorkflow:
+    """The workflow that ``text`` says, which is in no file; its relative paths are seen from ``directory``.
+
+    Raises: as ``load_workflow``; places are those in ``text``.
+    """
+    return _Loading(home).load(WorkflowSource(shown, STDIN, directory, text))
 
 
 def find_workflow(text: str, home: Home, cwd: str) -> WorkflowSource:
@@ -186,13 +200,15 @@ def _decoded(data: bytes, shown: str) -> str:
         raise BadInputError(f"{where}: not UTF-8", None, "save it as UTF-8", CODE) from None
 
 
-def check_workflows(texts: Sequence[str], home: Home, cwd: str) -> CheckedWorkflows:
+def check_workflows(
+    texts: Sequence[str], home: Home, cwd: str, functions: Callable[[], Functions] | None = None
+) -> CheckedWorkflows:
     """Each of several files or names, loaded; what is wrong with the others, each problem once."""
     good: list[tuple[str, LoadedWorkflow]] = []
     wrong: list[tuple[str, JobctlError]] = []
     for text in texts:
         try:
-            good.append((text, load_workflow(text, home, cwd)))
+            good.append((text, load_workflow(text, home, cwd, functions)))
         except JobctlError as error:
             wrong.append((text, error))
     return CheckedWorkflows(good, wrong)
@@ -240,8 +256,9 @@ class _Part:
 class _Loading:
     """One loading; a file that several steps run is read once, and every file whatever is wrong with the others."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, functions: Callable[[], Functions] | None = None) -> None:
         self._home = home
+        self._functions = functions
         self._parts: dict[str, _Part] = {}
         self._wrong: dict[str, BadFileError] = {}
         self._order: dict[str, list[Asked]] = {}
@@ -272,6 +289,7 @@ class _Loading:
             definition = parts[step.target].definition
             wrong = [] if definition is None else wrong_arguments(step, definition)
             problems += [Problem(step.arguments_mark, error.what, error.value, error.hint) for error in wrong]
+        problems += self._wrong_calls(read)
         if problems:
             self._wrong[source.path] = file_error(source.shown, source.text, problems, CODE)
         elif read.definition is not None:
@@ -279,6 +297,17 @@ class _Loading:
         return _bundled(
             read.definition, {} if problems else parts, is_wrong=bool(problems), is_part=bool(above)
         )
+
+    def _wrong_calls(self, read: ReadWorkflow) -> list[Problem]:
+        """What is wrong with what its steps call; nothing where nobody asks."""
+        if self._functions is None or read.definition is None or not read.definition.calls:
+            return []
+        from jobctl.actions.workflow_calls import wrong_calls  # only workflows with calls pay for it
+
+        return [
+            Problem(_place_of(read.root, step.id, key), error.what, error.value, error.hint)
+            for step, key, error in wrong_calls(read.definition, self._functions())
+        ]
 
     def _part(self, target: str, source: WorkflowSource, chain: tuple[str, ...]) -> _Part:
         """The workflow that a step runs; its relative paths are seen from its own file."""
@@ -342,3 +371,17 @@ def _placed(definition: WorkflowDefinition, directory: str) -> WorkflowDefinitio
     if cwd is not None and cwd.startswith(("/", "~", OPENING)):
         return definition
     return replace(definition, cwd=directory if cwd is None else os.path.join(directory, cwd))
+
+
+def _place_of(root: Node | None, step_id: str, key: str) -> Mark:
+    """Where ``key`` of a step stands, else its ``workflow`` or ``call``; ``args`` is ``with``, too."""
+    steps = root.entries["steps"][1] if isinstance(root, MappingNode) and "steps" in root.entries else None
+    for step in steps.items if isinstance(steps, SequenceNode) else ():
+        if not isinstance(step, MappingNode) or "id" not in step.entries:
+            continue
+        name = step.entries["id"][1]
+        if isinstance(name, ScalarNode) and name.text == step_id:
+            keys = (key, "args", "workflow", "call") if key == "with" else (key, "workflow", "call")
+            entry = next((step.entries[one] for one in keys if one in step.entries), None)
+            return step.mark if entry is None else entry[1].mark
+    return Mark(1, 1)

@@ -15,7 +15,7 @@ from jobctl.actions.workflow_retries import one_workflow
 from jobctl.actions.workflow_sources import STDIN, LoadedWorkflow
 from jobctl.actions.workflow_steps import find_step
 from jobctl.clock import Clock
-from jobctl.errors import NotFoundError
+from jobctl.errors import BadInputError, NotFoundError
 from jobctl.model.documents import Json
 from jobctl.model.explanations import Cause
 from jobctl.model.jobs import Job
@@ -120,6 +120,21 @@ def source_of(job: Job) -> str | None:
     """The file that a run was started from; None: standard input."""
     path = job.spec.command[-1] if job.spec.command else STDIN
     return None if path == STDIN else os.fsdecode(native(path))
+
+
+def required_source(store: Store, job: Job) -> str:
+    """The file that a run was started from.
+
+    Raises:
+        NotFoundError: the job is no workflow.
+        BadInputError: ``E_WORKFLOW``: it was started from no file.
+    """
+    one_workflow(store, job.id)
+    found = source_of(job)
+    if found is None:
+        hint = "retry it with --definition original"
+        raise BadInputError("the workflow was read from standard input", job.id, hint, "E_WORKFLOW")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

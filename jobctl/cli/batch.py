@@ -11,9 +11,7 @@ import typer
 
 from jobctl.actions import batches as actions
 from jobctl.actions.callers import portable
-from jobctl.actions.requests import JobRequest
 from jobctl.actions.selections import one_job
-from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.complete import complete_batches
 from jobctl.cli.invocation import Invocation
@@ -21,15 +19,12 @@ from jobctl.cli.job_options import JobOptions
 from jobctl.cli.submit import note_left_out, submission_builder
 from jobctl.cli.words import existing_store
 from jobctl.errors import BadInputError
-from jobctl.model.batches import BatchSubmission, item_name, items_of, parse_max_failures
+from jobctl.model.batches import parse_max_failures
 from jobctl.model.names import parse_whole
-from jobctl.model.specs import OnDuplicate
-from jobctl.model.states import JobKind
 from jobctl.store import Store
 from jobctl.views.batches import batch_json, batch_lines, batches_plain, failed_item_json, failed_item_line
 
 SEPARATOR = ":::"
-MOST_PARALLEL = 100_000
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The batch.", autocompletion=complete_batches)]
 
@@ -73,10 +68,10 @@ def batch(
     command, items = _command_and_items(call, options, words or (), from_, null)
     builder = submission_builder(call)
     request = options.request(command)
-    submission = _submission(builder, request, items)
+    submission = actions.batch_submission(builder, request, items)
     if max_parallel is not None:
         submission = replace(
-            submission, max_parallel=parse_whole(max_parallel, "max parallel", 1, MOST_PARALLEL)
+            submission, max_parallel=parse_whole(max_parallel, "max parallel", 1, actions.MOST_PARALLEL)
         )
     if max_failures is not None:
         submission = replace(submission, max_failures=parse_max_failures(max_failures, len(items)))
@@ -129,31 +124,6 @@ def _read(path: str, null: bool) -> list[str]:
         raise BadInputError(f"cannot read the items ({error.strerror})", path, code="E_FILE") from None
     end = b"\0" if null else b"\n"
     return [portable(item) for item in data.removesuffix(end).split(end)] if data else []
-
-
-def _submission(builder: SubmissionBuilder, request: JobRequest, items: list[str]) -> BatchSubmission:
-    """What the builder makes of the request, shared out between the parent and its items."""
-    whole = builder.build(request)
-    made = items_of(items, request.command, request.shell)
-    parent_spec = replace(whole.spec, stdin=None)
-    parent = replace(
-        whole,
-        spec=parent_spec,
-        kind=JobKind.BATCH,
-        hold=False,
-        eligible_at=None,
-        after=(),
-        lock_key=None,
-        resources={},
-    )
-    child = replace(
-        whole,
-        name=item_name(whole.name),
-        spec=replace(whole.spec, on_success=None, on_failure=None),
-        unique_key=None,
-        on_duplicate=OnDuplicate.RETURN,
-    )
-    return BatchSubmission(parent, child, made)
 
 
 def _report(call: Invocation, store: Store, job_id: int, quiet: bool) -> None:

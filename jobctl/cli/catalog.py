@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from jobctl.actions import catalog as actions
 from jobctl.actions.configuration_checks import check_here, find_warnings
+from jobctl.actions.inspections import examined
 from jobctl.cli.complete import complete_definitions
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store
@@ -120,6 +122,9 @@ def validate(
     found = read_configuration(call.home()) if file is None else check_configuration(file)
     if found is None:
         raise NotFoundError("no configuration at", path, "make one, or name a file", "E_NO_CONFIG")
+    counts = _counts(found)
+    directory = None if file is None else os.path.dirname(os.path.abspath(file))
+    found = examined(found, call.home(), call.settings_over(found), directory)
     store, now = existing_store(call), call.clock.now_ms()
     try:
         check_here(store, found, now)
@@ -128,7 +133,6 @@ def validate(
         _close(store)
     for warning in warnings:
         call.note(f"warning: {warning}")
-    counts = _counts(found)
     if call.json:
         call.print_json({"file": encodable(path), "valid": True, "warnings": warnings, **counts})
         return

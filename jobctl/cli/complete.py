@@ -147,6 +147,12 @@ def complete_definition_words(ctx: Any, args: list[str], incomplete: str) -> lis
     return _quietly(lambda: _parameters(ctx, given, incomplete))
 
 
+def complete_functions(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Functions that may be called, as far as they are known."""
+    del args
+    return _quietly(lambda: [(name, "") for name in _functions(ctx) if name.startswith(incomplete)])
+
+
 def complete_words(*words: str) -> Callable[[Any, list[str], str], list[Candidate]]:
     """A completion among fixed words."""
 
@@ -181,19 +187,14 @@ def _ids(ctx: Any, states: tuple[JobStatus, ...], prefix: str) -> list[Candidate
         if store is None:
             return []
         wanted = () if states == _ALL else states
-        jobs = [
-            job
+        limit = 20 * MOST_IDS if prefix else MOST_IDS
+        filters = [
+            JobFilter(statuses=() if status is None else (status,), sort=SortKey.ID, limit=limit)
             for status in wanted or (None,)
-            for job in store.jobs.list(
-                JobFilter(
-                    statuses=() if status is None else (status,),
-                    sort=SortKey.ID,
-                    limit=MOST_IDS if not prefix else 20 * MOST_IDS,
-                )
-            )
         ]
-    jobs.sort(key=lambda job: -job.id)
-    return [(str(job.id), _about(job)) for job in jobs if str(job.id).startswith(prefix)][:MOST_IDS]
+        jobs = [job for one in filters for job in store.jobs.list(one)]
+    found = sorted((job for job in jobs if str(job.id).startswith(prefix)), key=lambda job: -job.id)
+    return [(str(job.id), _about(job)) for job in found[:MOST_IDS]]
 
 
 def _batches(ctx: Any, prefix: str) -> list[Candidate]:
@@ -324,12 +325,19 @@ def _catalog(ctx: Any) -> Mapping[str, Definition]:
     from jobctl.actions.definitions import definitions_of  # only a completion of names pays for it
     from jobctl.configuration import read_configuration
 
-    return definitions_of(read_configuration(resolve_home(_home_option(ctx), os.environ, os.getcwd())))
+    configuration = read_configuration(resolve_home(_home_option(ctx), os.environ, os.getcwd()))
+    with _store(ctx) as store:
+        return definitions_of(configuration, store)
 
 
 def _queue_names(ctx: Any) -> list[str]:
     with _store(ctx) as store:
         return ["default"] if store is None else store.queues.names()
+
+
+def _functions(ctx: Any) -> list[str]:
+    with _store(ctx) as store:
+        return [] if store is None else store.signatures.names()
 
 
 def _daemons(ctx: Any, prefix: str) -> list[Candidate]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jobctl.actions import daemons as actions
 from jobctl.actions.callers import caller_context
 from jobctl.actions.daemon_waits import is_restarted, is_started, is_stopped
+from jobctl.actions.functions import Functions, function_directory
+from jobctl.actions.requests import JobRequest
 from jobctl.actions.supervisors import supervisor_runs
+from jobctl.cli.call_options import CallOptions
 from jobctl.cli.complete import complete_daemons
 from jobctl.cli.daemon_options import DaemonOptions
 from jobctl.cli.daemon_waits import await_daemons, await_removal
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store, note_without_supervisor
 from jobctl.errors import BadInputError, SupervisorDownError
+from jobctl.model.calls import check_function
 from jobctl.model.daemons import Daemon, DaemonSource, Wanted
 from jobctl.model.filters import JobFilter
 from jobctl.store import Store
@@ -36,6 +40,7 @@ _SHOWN_JOBS = 20
 def add(
     call: Invocation,
     name: NewName,
+    function: CallOptions,
     options: DaemonOptions,
     start: Annotated[bool, typer.Option("--start", help="Start it, and wait until it is ready.")] = False,
     no_wait: NoWait = False,
@@ -49,10 +54,19 @@ def add(
       jobctl daemon add web --start -- python3 -m http.server 8000
       jobctl daemon add api --ready 'log:listening on' --watchdog 30s --max-memory 2G -- ./api
       jobctl daemon add worker --depends-on api --restart on-failure --shell './worker 2>&1'
+      jobctl daemon add inbox --start --call media.inbox:watch --arg folder=/srv/inbox --watchdog 1m
     """
     caller = caller_context(call.home().path, call.clock.now_ms())
-    definition = actions.new_definition(name, options.values(call.command), caller.cwd, caller.umask)
+    asked = function.over(JobRequest())
+    values = {**options.values(call.command), **_call_values(asked)}
+    # A function works where functions do, whoever declares it.
+    cwd = caller.cwd if asked.call is None or "cwd" in values else function_directory(call.home())
+    definition = actions.new_definition(name, values, cwd, caller.umask)
+    functions = _functions(call) if values.keys() & {"call", "args"} else None
+    if functions is not None:
+        definition = actions.with_checked_call(definition, functions, asked.arg_texts)
     with call.store(create=True) as store:
+        _remember(call, store, functions)
         daemon = actions.add_daemon(store, definition, call.settings, call.clock, start=start)
         if start:
             return await_daemons(call, store, [daemon], is_started, no_wait=no_wait)
@@ -63,6 +77,7 @@ def add(
 def edit(
     call: Invocation,
     names: Names,
+    function: CallOptions,
     options: DaemonOptions,
     unset_env: Annotated[
         list[str] | None, typer.Option("--unset-env", metavar="K", help="Drop a variable; repeatable.")
@@ -70,8 +85,8 @@ def edit(
 ) -> None:
     """Change daemons: what is given changes, the rest stays.
 
-    What it runs (command, --cwd, --env, --watchdog) counts from its next start: until then a restart is pending. The
-    rest counts at once.
+    What it runs (command, function, --cwd, --env, --watchdog) counts from its next start: until then a restart is
+    pending. The rest counts at once. Arguments join those there are; with --call they are all.
 
     \b
     Examples:
@@ -79,13 +94,16 @@ def edit(
       jobctl daemon edit web --watchdog none --unset-env DEBUG
       jobctl daemon edit web -- python3 -m http.server 9000
     """
-    values = options.values(call.command)
+    asked = function.over(JobRequest())
+    values = {**options.values(call.command), **_call_values(asked)}
     if not values and not unset_env:
         raise BadInputError("nothing to change", hint="give an option or a command", code="E_USAGE")
     cwd = caller_context(call.home().path, call.clock.now_ms()).cwd
     with _store_with(call, names) as store:
-        wish = actions.Edit(values, cwd, unset_env or ())
+        functions = _functions(call) if values.keys() & {"call", "args"} else None
+        wish = actions.Edit(values, cwd, unset_env or (), functions, asked.arg_texts)
         edited = actions.edit_daemons(store, names, wish, call.settings, call.clock)
+        _remember(call, store, functions)
     _report(call, edited, "\n".join(map(_edited_text, edited)))
     for daemon in edited:
         if daemon.source is DaemonSource.FILE:
@@ -245,6 +263,28 @@ def _card(store: Store, daemon: Daemon) -> DaemonCard:
     jobs = store.jobs.list(JobFilter(daemon=daemon.name, limit=_SHOWN_JOBS))
     count = len(jobs) if len(jobs) < _SHOWN_JOBS else store.daemons.job_count(daemon.name)
     return DaemonCard(daemon, store.daemons.exits(daemon.id), jobs, count)
+
+
+def _call_values(asked: JobRequest) -> dict[str, Any]:
+    """What was said of a function, by the keys of ``jobctl.yaml``; texts are read once its signature is known."""
+    found: dict[str, Any] = {} if asked.call is None else {"call": check_function(asked.call)}
+    if asked.args or asked.arg_texts:
+        found["args"] = dict(asked.args)
+    return found
+
+
+def _functions(call: Invocation) -> Functions:
+    from jobctl.actions.inspections import caller_functions  # only daemons that are functions pay for it
+
+    return caller_functions(call.home(), call.settings)
+
+
+def _remember(call: Invocation, store: Store, functions: Functions | None) -> None:
+    """The supervisor knows the functions that were looked at."""
+    if functions is not None:
+        from jobctl.actions.inspections import remember
+
+        remember(store, functions, call.clock)
 
 
 def _store_with(call: Invocation, names: Sequence[str]) -> Store:

@@ -17,10 +17,11 @@ from jobctl.actions.daemon_logs import (
 )
 from jobctl.actions.daemons import required_daemon, unknown_daemon
 from jobctl.actions.logs import LogPause
+from jobctl.actions.selections import past_instant
 from jobctl.cli.complete import complete_daemons, complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.logs import line_pattern
-from jobctl.cli.words import existing_store, note_without_supervisor, one_of, past_instant
+from jobctl.cli.words import existing_store, note_without_supervisor, one_of
 from jobctl.executors.log_lines import DaemonLine
 from jobctl.model.names import parse_whole
 from jobctl.views.jobs import encodable

@@ -28,9 +28,6 @@ class DaemonOptions:
     shell: Annotated[
         _Text, typer.Option("--shell", metavar="TEXT", help="A shell line in place of a command.")
     ] = None
-    call: Annotated[
-        _Text, typer.Option("--call", metavar="MODULE:FUNC", help="Not yet: a Python function.", hidden=True)
-    ] = None
     cwd: Annotated[_Text, typer.Option("--cwd", metavar="DIR", help="Its working directory; else this.")] = (
         None
     )
@@ -128,17 +125,12 @@ class DaemonOptions:
         return {key: parse_value(key, given) for key, given in self._given(command).items()}
 
     def _given(self, command: tuple[str, ...] | None) -> dict[str, Given]:
-        if self.call is not None:
-            hint = "give a command: -- CMD …"
-            raise BadInputError(
-                "a later version of jobctl runs functions as daemons", self.call, hint, "E_LATER"
-            )
         if command is not None and self.shell is not None:
             raise BadInputError("a command and a shell line", hint="give one of them", code="E_COMMAND")
         found: dict[str, Given] = {}
         for option in fields(self):
             value = getattr(self, option.name)
-            if value is not None and option.name not in ("shell", "call", "env"):
+            if value is not None and option.name not in ("shell", "env"):
                 found[option.name] = _portable(value)
         if self.depends_on is not None:
             found["depends_on"] = [

@@ -27,6 +27,9 @@ FILES_A_JOB = 40
 _NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "__pycache__"})
 _FLAKY = 'test -e "$FLAG" && echo "second attempt: fine" && exit; : >"$FLAG"; echo "first attempt: fails" >&2; exit 1'
 
+_SIMULATE = "jobctl.builtin_functions.demo:simulate"
+_SIMULATED = {"seconds": 0.2, "items": 20, "item_failure_rate": 0.1, "seed": 7}
+
 
 def demo(
     call: Invocation,
@@ -39,7 +42,7 @@ def demo(
     """Checksum every file under DIR as many small jobs, with live progress; nothing of yours is touched.
 
     A real batch through the real store and supervisor, in a throw-away home, with one job that fails at first
-    and is retried.
+    and is retried, and one that is a Python function in a warm worker.
 
     \b
     Examples:
@@ -74,6 +77,7 @@ def _tour(
             "retry_delay": 0.3, "tags": ["demo"],
         }
     )  # fmt: skip
+    jobs.append({"name": "simulated", "call": _SIMULATE, "args": _SIMULATED, "tags": ["demo"]})
     text = "".join(json.dumps(job) + "\n" for job in jobs)
     _jobctl(home, "submit", "-q", "--jsonl", "-", text=text)
     screen = DemoScreen(top, files, len(jobs), live=call.is_terminal and not call.json, quiet=call.json)

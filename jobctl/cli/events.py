@@ -19,9 +19,10 @@ from jobctl.actions.events import (
     gap_before,
     newest_events,
 )
+from jobctl.actions.selections import past_instant
 from jobctl.cli.complete import complete_event_kinds
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.words import existing_store, past_instant
+from jobctl.cli.words import existing_store
 from jobctl.model.events import Event
 from jobctl.model.selectors import LARGEST_ID
 from jobctl.store import Store

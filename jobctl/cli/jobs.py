@@ -70,7 +70,7 @@ def cancel(
     options = actions.CancelOptions(
         None if grace is None else parse_duration(grace, "grace", allow_zero=True),
         None if signal is None else actions.parse_signal(signal),
-        None if reason is None else checked_reason(reason),
+        None if reason is None else actions.check_reason(reason),
     )
     must_ask = selector.is_bulk and not yes
     if must_ask and not sys.stdin.isatty():
@@ -152,18 +152,6 @@ def _change(call: Invocation, change: _Change, selectors: Sequence[str], quiet: 
 
 def _selector(texts: Sequence[str]) -> Selector:
     return Selector(tuple(part for text in texts for part in parse_selector(text).parts))
-
-
-def checked_reason(text: str) -> str:
-    """The reason, fit to be stored.
-
-    Raises:
-        BadInputError: ``E_REASON``: empty or too long.
-    """
-    shown = text.encode("utf-8", "replace").decode()
-    if not shown.strip() or len(shown) > actions.LONGEST_REASON:
-        raise BadInputError("bad reason", shown, f"give 1 to {actions.LONGEST_REASON} characters", "E_REASON")
-    return shown
 
 
 def _confirmed(call: Invocation, store: Store, selector: Selector) -> bool:

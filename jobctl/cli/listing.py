@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobctl.actions.logs import log_sizes
-from jobctl.actions.selections import one_job
+from jobctl.actions.selections import MOST_WITH_USUAL, listed_jobs, one_job, past_instant
 from jobctl.cli.complete import (
     complete_jobs,
     complete_names,
@@ -19,15 +19,15 @@ from jobctl.cli.complete import (
     complete_words,
 )
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.words import existing_store, one_of, past_instant, statuses
-from jobctl.errors import BadInputError, NotFoundError
+from jobctl.cli.words import existing_store, one_of, statuses
+from jobctl.errors import BadInputError
 from jobctl.model.attempts import Attempt
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Entity, Event
 from jobctl.model.filters import JobFilter, SortKey
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
-from jobctl.model.selectors import Selector, SelectorKind, parse_job_id, parse_selector
+from jobctl.model.selectors import parse_job_id, parse_selector
 from jobctl.model.states import ACTIVE, JobKind
 from jobctl.store import Store
 from jobctl.views.jobs import (
@@ -45,7 +45,7 @@ from jobctl.views.text import printable
 if TYPE_CHECKING:
     from jobctl.actions.workflows import WorkflowReport
 
-ON_A_TERMINAL = 50
+ON_A_TERMINAL = MOST_WITH_USUAL
 _MOST = 10**9
 _SORTS = tuple(key.value for key in SortKey)
 
@@ -124,7 +124,7 @@ def list_(
         _watch(call, narrowed, 1.0 if interval is None else parse_duration(interval, "interval"))
         return
     store = existing_store(call)
-    jobs = [] if store is None else _listed(store, narrowed)
+    jobs = [] if store is None else listed_jobs(store, narrowed)
     now = call.clock.now_ms()
     if call.json:
         home = call.home()
@@ -151,37 +151,11 @@ def _watch(call: Invocation, narrowed: JobFilter, seconds: float) -> None:
 
     with call.store() as store:
         show_live(
-            lambda: (_listed(store, narrowed)[:ON_A_TERMINAL], call.clock.now_ms()),
+            lambda: (listed_jobs(store, narrowed)[:ON_A_TERMINAL], call.clock.now_ms()),
             store.database.data_version,
             seconds,
             color=call.color,
         )
-
-
-def _listed(store: Store, narrowed: JobFilter) -> list[Job]:
-    for part in narrowed.selector.parts if narrowed.selector else ():
-        if (
-            part.kind is SelectorKind.IDS
-            and part.first == part.last
-            and not store.jobs.select(Selector((part,)))
-        ):
-            raise NotFoundError("no such job", str(part), "see: jobctl list")
-    jobs = store.jobs.list(narrowed)
-    if not jobs:
-        _check_queues(store, narrowed)
-    return store.jobs.with_usual(jobs) if len(jobs) <= ON_A_TERMINAL else jobs
-
-
-def _check_queues(store: Store, narrowed: JobFilter) -> None:
-    """Nothing was found, and not for a queue that does not exist."""
-    parts = narrowed.selector.parts if narrowed.selector else ()
-    named = [str(part.text) for part in parts if part.kind is SelectorKind.QUEUE]
-    known = store.queues.names()
-    for name in [*named, *([narrowed.queue] if narrowed.queue is not None else [])]:
-        if name not in known:
-            from jobctl.actions.submissions import unknown_queue  # only on the way to an error
-
-            raise unknown_queue(name, known)
 
 
 def _filter(call: Invocation, selector: str | None, flags: Narrowing) -> JobFilter:

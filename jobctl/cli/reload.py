@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import Change, apply_configuration, request_reload
+from jobctl.actions.inspections import examined
 from jobctl.cli.invocation import Invocation
 from jobctl.configuration import configuration_path, required_configuration
 from jobctl.views.text import printable
 
 
 def reload(call: Invocation) -> None:
-    """Read jobctl.yaml again: check it, apply it in one step, tell the supervisor its settings.
+    """Read jobctl.yaml and the modules it allows again: check, apply in one step, tell the supervisor.
 
     A broken or missing file changes nothing, and every problem in it is shown. Queues that it no longer names stay
     as they are; jobs and schedules that it no longer names are disabled and keep their history.
@@ -24,6 +25,7 @@ def reload(call: Invocation) -> None:
     home = call.home()
     path = configuration_path(home)
     configuration = required_configuration(home)
+    configuration = examined(configuration, home, call.settings_over(configuration))
     with call.store(create=True) as store:
         warnings = find_warnings(store, configuration, call.clock.now_ms())
         changes = apply_configuration(store, configuration, call.clock)

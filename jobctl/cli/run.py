@@ -15,13 +15,22 @@ from jobctl.actions.admissions import needed_jobs, store_jobs
 from jobctl.actions.callers import caller_context
 from jobctl.actions.changes import ChangeWatch
 from jobctl.actions.jobs import CancelOptions, cancel
+from jobctl.actions.requests import JobRequest
 from jobctl.actions.spools import spool_standard_input, unspool
 from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs, wake
+from jobctl.actions.waits import exit_code_of
+from jobctl.cli.call_options import CallOptions
 from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
-from jobctl.cli.submit import check_usage, job_request, note_left_out
+from jobctl.cli.submit import (
+    call_functions,
+    check_usage,
+    job_request,
+    note_left_out,
+    remember_functions,
+)
 from jobctl.configuration import read_configuration
 from jobctl.errors import InterruptedByUserError, StateConflictError, SupervisorDownError
 from jobctl.executors.logs import Dropped, LogFollower, read_head
@@ -37,8 +46,6 @@ from jobctl.store.database import CALLER_TIMEOUT_SECONDS, SUPERVISOR_TIMEOUT_SEC
 from jobctl.views.jobs import job_json
 from jobctl.views.text import printable
 
-REFUSED = 125
-"""jobctl itself failed or refused."""
 CAPTURE_BYTES = 10 << 20
 """What ``--json`` shows of each stream."""
 _POLL_SECONDS = 0.02
@@ -49,6 +56,7 @@ VACANCY_SECONDS = 10.0
 def run(
     call: Invocation,
     options: JobOptions,
+    function: CallOptions,
     detach_on_interrupt: Annotated[
         bool, typer.Option("--detach-on-interrupt", help="Ctrl-C leaves the job running.")
     ] = False,
@@ -72,31 +80,33 @@ def run(
       jobctl run -- make test
       jobctl run --timeout 10m --attempts 3 -- ./flaky.sh
       jobctl run report days=7
+      jobctl run --call reports:build --arg days=7
       jobctl run --json -- python -c 'print(42)' | jq .stdout
     """
-    check_usage(call, options, definition)
+    said = replace(function.over(options.request(call.command)), split_output=True)
+    check_usage(call, said, definition)
     with call.store(create=True) as store:
         spooled = None
         try:
-            if options.stdin == "-":
+            if said.stdin == "-" and said.call is None:
                 spooled = spool_standard_input(store.home)
-                options = replace(options, stdin=spooled)
-            return _run(call, store, options, definition, detach_on_interrupt)
+                said = replace(said, stdin=spooled)
+            return _run(call, store, said, definition, detach_on_interrupt)
         finally:
             if spooled is not None:
                 unspool(store, spooled)
 
 
-def _run(
-    call: Invocation, store: Store, options: JobOptions, definition: list[str] | None, detach: bool
-) -> int:
+def _run(call: Invocation, store: Store, said: JobRequest, definition: list[str] | None, detach: bool) -> int:
     configuration = read_configuration(store.home)
     caller = caller_context(store.home.path, call.clock.now_ms())
+    settings = call.settings_over(configuration)
     builder = SubmissionBuilder(
-        caller, call.settings_over(configuration), store.queues.names, lambda text: needed_jobs(store, text)
-    )
-    request = job_request(call, replace(options, split_output=True), definition, configuration)
-    submission = builder.build(request)
+        caller, settings, store.queues.names, lambda text: needed_jobs(store, text),
+        functions=lambda: call_functions(store.home, settings, store),
+    )  # fmt: skip
+    submission = builder.build(job_request(call, said, definition, configuration))
+    remember_functions(call, store, builder)
     note_left_out(call, builder)
     if supervisor_runs(store.home):
         job_id, is_new = store_jobs(store, [submission], call.clock)[0]
@@ -123,17 +133,6 @@ def _jobctls_own_doing(job: Job) -> str | None:
     if job.status is JobStatus.CANCELLED:
         return "was cancelled"
     return job.error if job.status is JobStatus.FAILED else None
-
-
-def exit_code_of(job: Job) -> int:
-    """The exit code of ``run`` for an ended job (CLI.md)."""
-    if job.status is JobStatus.COMPLETED:
-        return 0
-    if job.status is JobStatus.TIMEOUT:
-        return 124
-    if job.status is JobStatus.CANCELLED:
-        return 128 + signal.SIGTERM
-    return job.exit_code if job.exit_code else REFUSED
 
 
 @dataclass(slots=True)

@@ -10,14 +10,17 @@ import typer
 from jobctl.actions import schedules as actions
 from jobctl.actions.callers import caller_context
 from jobctl.actions.definitions import parse_given
+from jobctl.actions.requests import JobRequest
 from jobctl.actions.schedule_answers import next_fires
 from jobctl.actions.schedule_runs import run_schedule, unknown_schedule
 from jobctl.actions.schedule_states import offset_ms
 from jobctl.actions.schedules import ScheduleCaller, ScheduleRequest
+from jobctl.cli.call_options import CallOptions
 from jobctl.cli.complete import complete_definition_words, complete_schedules
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import WorkOptions
 from jobctl.cli.schedule_options import PolicyOptions, RuleOptions, times_of
+from jobctl.cli.submit import call_functions
 from jobctl.cli.words import existing_store, note_without_supervisor
 from jobctl.clock import to_datetime
 from jobctl.configuration import read_configuration
@@ -52,6 +55,7 @@ def add(
     rule: RuleOptions,
     policy: PolicyOptions,
     options: WorkOptions,
+    function: CallOptions,
     words: Words = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Add it without letting it fire.")] = False,
 ) -> None:
@@ -66,8 +70,9 @@ def add(
       jobctl schedule add poll --every 90s --overlap skip --timeout 60s -- ./poll.sh
       jobctl schedule add report --cron '0 9 * * mon-fri' --tz Europe/Berlin --missed latest -- ./report.sh
       jobctl schedule add clean --monthly last@03:00 system.prune
+      jobctl schedule add tidy --every 6h --call reports:tidy --arg days=7
     """
-    request = _request(rule, policy, options, words, call.command)
+    request = _request(rule, policy, function.over(options.request(call.command)), words)
     with call.store(create=True) as store:
         caller = _caller(call)
         added, terms = actions.add_schedule(store, schedule, request, caller, call.clock, disabled=disabled)
@@ -81,6 +86,7 @@ def edit(
     rule: RuleOptions,
     policy: PolicyOptions,
     options: WorkOptions,
+    function: CallOptions,
     words: Words = None,
     unset: Annotated[
         list[str] | None,
@@ -96,7 +102,7 @@ def edit(
       jobctl schedule edit nightly --unset timeout -- ./backup.sh --full
     """
     unsettable = actions.unsettable(unset or ())
-    request = _request(rule, policy, options, words, call.command, unsettable)
+    request = _request(rule, policy, function.over(options.request(call.command)), words, unsettable)
     with store_with(call, schedule) as store:
         changed, terms = actions.edit_schedule(store, schedule, request, _caller(call), call.clock)
         _report(call, changed, terms, "changed")
@@ -180,15 +186,14 @@ def run(
 def _request(
     rule: RuleOptions,
     policy: PolicyOptions,
-    options: WorkOptions,
+    said: JobRequest,
     work: Sequence[str] | None,
-    command: tuple[str, ...] | None,
     unset: tuple[str, ...] = (),
 ) -> ScheduleRequest:
-    definition, given = _split_work(work or (), command)
+    definition, given = _split_work(work or (), said.command)
     return ScheduleRequest(
         times=times_of(rule) | times_of(policy),
-        job=options.request(command),
+        job=said,
         definition=definition,
         parameters=parse_given(given),
         unset=unset,
@@ -208,7 +213,8 @@ def _caller(call: Invocation) -> ScheduleCaller:
     home = call.home()
     configuration = read_configuration(home)
     context = caller_context(home.path, call.clock.now_ms())
-    return ScheduleCaller(context, call.settings_over(configuration), configuration)
+    settings = call.settings_over(configuration)
+    return ScheduleCaller(context, settings, configuration, lambda: call_functions(home, settings))
 
 
 def store_with(call: Invocation, name: str) -> Store:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from jobctl.actions.schedule_answers import MOST_SLOTS, next_fires, next_of, situation_of
+from jobctl.actions.schedule_answers import MOST_SLOTS, listed_schedules, next_fires, next_of, situation_of
 from jobctl.actions.schedule_answers import why as ask_why
 from jobctl.actions.schedule_runs import one_schedule
-from jobctl.actions.schedules import GONE, moment
+from jobctl.actions.schedules import moment
 from jobctl.cli.complete import complete_schedules
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.schedule import Name, store_with
@@ -62,22 +62,12 @@ def list_(
     found: list[Schedule] = []
     if store is not None:
         with store:
-            found = [
-                one
-                for one in store.schedules.list()
-                if type in (None, one.text.type)
-                and user in (None, one.text.user)
-                and (all or _is_current(one))
-            ]
+            found = listed_schedules(store, type=type, user=user, everything=all)
     if call.json:
         call.print_json({"schedules": [schedule_json(schedule) for schedule in found]})
     else:
         width = shutil.get_terminal_size().columns if call.is_terminal else None
         call.print(schedules_plain(found, call.clock.now_ms(), width))
-
-
-def _is_current(schedule: Schedule) -> bool:
-    return not (schedule.ended and schedule.enabled) and schedule.disabled_reason != GONE
 
 
 def show(call: Invocation, name: Name) -> None:

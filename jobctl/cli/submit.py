@@ -14,6 +14,7 @@ from jobctl.actions.callers import caller_context, portable
 from jobctl.actions.requests import JobRequest, located, read_requests
 from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs
+from jobctl.cli.call_options import CallOptions
 from jobctl.cli.complete import complete_definition_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
@@ -26,7 +27,10 @@ from jobctl.store import Store
 from jobctl.store.submissions import Stored
 
 if TYPE_CHECKING:
+    from jobctl.actions.functions import Functions
     from jobctl.model.configurations import Configuration
+    from jobctl.model.homes import Home
+    from jobctl.settings import Settings
 
 MOST_SHOWN_IN_FULL = 1000
 
@@ -34,6 +38,7 @@ MOST_SHOWN_IN_FULL = 1000
 def submit(
     call: Invocation,
     options: JobOptions,
+    function: CallOptions,
     definition: Annotated[
         list[str] | None,
         typer.Argument(
@@ -60,15 +65,18 @@ def submit(
       jobctl submit -n backup -p 2 --in 2h --attempts 3 -- rsync -a src/ dst/
       jobctl submit --shell 'zcat big.gz | sort | uniq -c > counts'
       jobctl submit report days=7 --priority 2
+      jobctl submit --call reports:build --arg days=7 --timeout 5m
       jobctl submit --jsonl jobs.jsonl --queue gpu      with lines like {"command": ["./step", "1"]}
     """
-    check_usage(call, options, definition, jsonl)
+    said = function.over(options.request(call.command))
+    check_usage(call, said, definition, jsonl)
     configuration = read_configuration(call.home())
     builder = submission_builder(call, configuration)
-    request = job_request(call, options, definition, configuration)
+    request = job_request(call, said, definition, configuration)
     jobs = [builder.build(request)] if jsonl is None else _read(jsonl, request, builder)
     with call.store(create=True) as store:
         stored = store_jobs(store, jobs, call.clock)
+        remember_functions(call, store, builder)
         _report(call, store, jobs, [one.id for one in stored], bulk=jsonl is not None, quiet=quiet)
         call.flush(f"stored: {'job ' + str(stored[0].id) if len(stored) == 1 else f'{len(stored)} jobs'}")
         note_duplicates(call, jobs, stored)
@@ -79,22 +87,22 @@ def submit(
 
 
 def job_request(
-    call: Invocation, options: JobOptions, words: Sequence[str] | None, configuration: Configuration | None
+    call: Invocation, said: JobRequest, words: Sequence[str] | None, configuration: Configuration | None
 ) -> JobRequest:
-    """What the options and the command ask for, or the definition that ``words`` name, under the options.
+    """What was ``said`` by options and a command, or the definition that ``words`` name, under the options.
 
     Raises:
         BadInputError: an option or a parameter is wrong.
         NotFoundError: there is no such definition.
     """
     if not words:
-        return options.request(call.command)
+        return said
     from jobctl.actions.definitions import definition_request, named_definition, parse_given
 
     home = call.home()
     name, *given = map(portable, words)
     definition = named_definition(home, configuration, name, given)
-    return definition_request(definition, parse_given(given), home, options.request(None))
+    return definition_request(definition, parse_given(given), home, said)
 
 
 def submission_builder(call: Invocation, configuration: Configuration | None = None) -> SubmissionBuilder:
@@ -119,7 +127,24 @@ def submission_builder(call: Invocation, configuration: Configuration | None = N
 
     caller = caller_context(home.path, call.clock.now_ms())
     exists = os.path.exists(home.store)
-    return SubmissionBuilder(caller, settings, queues, find if exists else None)
+    return SubmissionBuilder(
+        caller, settings, queues, find if exists else None, functions=lambda: call_functions(home, settings)
+    )
+
+
+def call_functions(home: Home, settings: Settings, store: Store | None = None) -> Functions:
+    """What may be called; see ``actions.inspections``."""
+    from jobctl.actions.inspections import caller_functions  # only function jobs pay for it
+
+    return caller_functions(home, settings, store)
+
+
+def remember_functions(call: Invocation, store: Store, builder: SubmissionBuilder) -> None:
+    """What was looked at on the way need not be looked at again."""
+    if builder.functions is not None and builder.functions.learned:
+        from jobctl.actions.inspections import remember
+
+        remember(store, builder.functions, call.clock)
 
 
 def note_left_out(call: Invocation, builder: SubmissionBuilder) -> None:
@@ -137,7 +162,7 @@ def note_duplicates(call: Invocation, jobs: Sequence[Submission], stored: Sequen
 
 
 def check_usage(
-    call: Invocation, options: JobOptions, definition: Sequence[str] | None, jsonl: str | None = None
+    call: Invocation, said: JobRequest, definition: Sequence[str] | None, jsonl: str | None = None
 ) -> None:
     """What was given fits together: a command after ``--``, a definition, or lines of jobs.
 
@@ -148,8 +173,11 @@ def check_usage(
         raise BadInputError("a command and --jsonl", hint="write the commands into the lines", code="E_USAGE")
     if not definition:
         return
-    if call.command is not None or options.shell is not None:
+    if call.command is not None or said.shell is not None:
         raise BadInputError("a word before the command", definition[0], "write it after --", "E_USAGE")
+    if said.call is not None:
+        hint = "an argument is given by --arg name=value"
+        raise BadInputError("a word beside --call", definition[0], hint, "E_USAGE")
 
 
 def _read(path: str, defaults: JobRequest, builder: SubmissionBuilder) -> list[Submission]:

@@ -60,6 +60,7 @@ def _status(call: Invocation) -> Status:
             running=_running(store),
             upcoming=store.jobs.upcoming(_MOST_UPCOMING),
             daemons=store.daemons.all(),
+            workers=store.workers.figures(),
             schedules=store.schedules.upcoming(_MOST_UPCOMING),
         )
 

@@ -15,6 +15,7 @@ import typer
 
 from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import apply_configuration
+from jobctl.actions.inspections import examined
 from jobctl.cli.complete import complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.configuration import read_configuration
@@ -91,10 +92,11 @@ def up(
             # A file that is missing (not mounted yet, say) takes nothing back; an empty one does.
             applied: list[str] = []
             if configuration is not None:
+                configuration = examined(configuration, store.home, settings)
                 warnings = find_warnings(store, configuration, call.clock.now_ms())
                 applied = [str(change) for change in apply_configuration(store, configuration, call.clock)]
                 applied += [f"warning: {warning}" for warning in warnings]
-        except JobctlError:
+        except (JobctlError, KeyboardInterrupt):
             lifeline.end("refused")
             raise
         terms = _Terms(

@@ -157,6 +157,7 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "install": Verb("jobctl.cli.completion", "install", "Install the completion script of a shell."),
         },
     ),
+    "advise": Verb("jobctl.cli.advise", "advise", "Recommend a mechanism and a pattern for some work."),
     "demo": Verb("jobctl.cli.demo", "demo", "A real tour in a throw-away home."),
 }
 """By the word on the command line, in the order of ``--help``."""

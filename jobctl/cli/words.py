@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.invocation import Invocation
-from jobctl.clock import to_ms
 from jobctl.errors import BadInputError, NotFoundError
-from jobctl.model.durations import parse_duration
-from jobctl.model.instants import LocalZone, parse_instant
 from jobctl.model.selectors import parse_status
 from jobctl.model.states import JobStatus
 from jobctl.store import Store
@@ -24,19 +20,6 @@ def existing_store(call: Invocation) -> Store | None:
         if error.code != "E_NO_STORE":
             raise
         return None
-
-
-def past_instant(text: str, what: str, now_ms: int) -> int:
-    """The milliseconds of an instant, or of a duration ago: ``2h`` is two hours before now.
-
-    Raises:
-        BadInputError: it is neither.
-    """
-    try:
-        return now_ms - round(parse_duration(text, what, allow_zero=True) * 1000)
-    except BadInputError:
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
-        return to_ms(parse_instant(text, now, what, LocalZone(), past=True))
 
 
 def statuses(texts: Sequence[str]) -> tuple[JobStatus, ...]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ from jobctl.cli.complete import (
     complete_workflows,
 )
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.submit import note_left_out, submission_builder
+from jobctl.cli.submit import call_functions, note_left_out, submission_builder
 from jobctl.cli.words import existing_store, note_without_supervisor, statuses
 from jobctl.cli.workflow_options import WorkflowOptions, assignments
 from jobctl.errors import BadInputError, InterruptedByUserError, NotFoundError, WaitTimeoutError
@@ -125,7 +126,8 @@ def run(
             "--wait and --dry-run", hint="nothing runs, so there is nothing to wait for", code="E_USAGE"
         )
     seconds = None if timeout is None else parse_duration(timeout, "--timeout", allow_zero=True)
-    loaded = load_workflow(workflow, call.home(), os.getcwd())
+    functions = cache(lambda: call_functions(call.home(), call.settings))
+    loaded = load_workflow(workflow, call.home(), os.getcwd(), functions)
     params = actions.bound_parameters(loaded, assignments(set_), os.environ.get("HOME") or "/")
     builder = submission_builder(call)
     submission = actions.workflow_submission(builder, options.request(), loaded, params)
@@ -134,6 +136,10 @@ def run(
         return 0
     with call.store(create=True) as store:
         check_askings(store, loaded)
+        if functions.cache_info().currsize:
+            from jobctl.actions.inspections import remember  # only workflows with calls pay for it
+
+            remember(store, functions(), call.clock)
         stored = actions.submit_workflow(store, submission, call.clock)
         _report(call, store, stored, submission, quiet=quiet, shows_document=call.json and not wait)
         if not quiet:

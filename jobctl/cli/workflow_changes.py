@@ -7,26 +7,24 @@ from typing import Annotated
 
 import typer
 
-from jobctl.actions.callers import portable
-from jobctl.actions.jobs import CancelOptions
+from jobctl.actions.callers import user_name
+from jobctl.actions.jobs import CancelOptions, check_reason
 from jobctl.actions.workflow_intents import approve_step, cancel_workflow, reject_step, roll_back_workflow
 from jobctl.actions.workflow_retries import RetryWish, one_workflow, plan_workflow_retry, retry_workflow
 from jobctl.actions.workflow_sources import load_workflow
 from jobctl.actions.workflow_steps import one_run
-from jobctl.actions.workflows import source_of
+from jobctl.actions.workflows import required_source
 from jobctl.cli.complete import complete_steps, complete_words
 from jobctl.cli.invocation import Invocation
-from jobctl.cli.jobs import checked_reason
 from jobctl.cli.words import note_without_supervisor, one_of
 from jobctl.cli.workflow import Id, Step
 from jobctl.cli.workflow_options import assignments
 from jobctl.errors import BadInputError
 from jobctl.model.durations import parse_duration
-from jobctl.model.jobs import Job
 from jobctl.model.states import JobId
 from jobctl.model.workflow_plans import DefinitionChoice, RetryRequest
 from jobctl.store import Store
-from jobctl.views.text import printable, shorten
+from jobctl.views.text import printable
 from jobctl.views.workflows import plan_json, plan_lines, run_json
 
 _CHOICES = tuple(choice.value for choice in DefinitionChoice)
@@ -55,7 +53,7 @@ def cancel(
     seconds = None if grace is None else parse_duration(grace, "grace", allow_zero=True)
     with call.store() as store:
         found = one_run(store, job)
-        options = CancelOptions(seconds, None, None if reason is None else checked_reason(reason))
+        options = CancelOptions(seconds, None, None if reason is None else check_reason(reason))
         cancel_workflow(store, found.id, call.clock, rollback=rollback, options=options)
         _report(
             call,
@@ -91,7 +89,7 @@ def approve(call: Invocation, job: Id, step: Step, quiet: Quiet = False) -> None
     """
     with call.store() as store:
         found = one_run(store, job)
-        approve_step(store, found.id, step, call.clock, _caller())
+        approve_step(store, found.id, step, call.clock, user_name())
         _report(call, store, found.id, quiet, f"workflow {found.id}: {printable(step)} approved")
 
 
@@ -105,7 +103,7 @@ def reject(call: Invocation, job: Id, step: Step, quiet: Quiet = False) -> None:
     """
     with call.store() as store:
         found = one_run(store, job)
-        reject_step(store, found.id, step, call.clock, _caller())
+        reject_step(store, found.id, step, call.clock, user_name())
         _report(call, store, found.id, quiet, f"workflow {found.id}: {printable(step)} rejected")
 
 
@@ -158,7 +156,7 @@ def retry(
         found = one_run(store, job)
         current = None
         if choice is DefinitionChoice.CURRENT:
-            current = load_workflow(_source(store, found), call.home(), os.getcwd()).bundle
+            current = load_workflow(required_source(store, found), call.home(), os.getcwd()).bundle
         wish = RetryWish(RetryRequest(from_, only, choice), params or None, current)
         plan = (
             plan_workflow_retry(store, found.id, wish)
@@ -177,15 +175,6 @@ def retry(
         note_without_supervisor(call)
 
 
-def _source(store: Store, job: Job) -> str:
-    one_workflow(store, job.id)
-    found = source_of(job)
-    if found is None:
-        hint = "retry it with --definition original"
-        raise BadInputError("the workflow was read from standard input", job.id, hint, "E_WORKFLOW")
-    return found
-
-
 def _report(call: Invocation, store: Store, job_id: JobId, quiet: bool, text: str) -> None:
     """What was asked for is told, and that nobody will do it, if so."""
     if call.json:
@@ -193,13 +182,3 @@ def _report(call: Invocation, store: Store, job_id: JobId, quiet: bool, text: st
     elif not quiet:
         call.print(text)
     note_without_supervisor(call)
-
-
-def _caller() -> str:
-    """Who says so: the user's name, fit to be stored and shown."""
-    import getpass
-
-    try:
-        return shorten(printable(portable(getpass.getuser())), _LONGEST_CALLER)
-    except (OSError, KeyError):
-        return f"user {os.getuid()}"

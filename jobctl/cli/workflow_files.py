@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from jobctl.actions.workflow_steps import one_run
 from jobctl.actions.workflows import workflow_report
 from jobctl.cli.complete import complete_graphs, complete_words, complete_workflow_files
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.submit import call_functions
 from jobctl.cli.words import existing_store, one_of
 from jobctl.errors import BadFileError, JobctlError
 from jobctl.model.workflow_parts import Asked
@@ -37,7 +39,9 @@ def validate(
         typer.Argument(metavar="FILE...", help="Files or names.", autocompletion=complete_workflow_files),
     ],
 ) -> None:
-    """Check workflow files without running anything: every problem with line, column and what to write instead.
+    """Check workflow files without running them: every problem with line, column and what to write instead.
+
+    Functions that steps call are looked at in a process of its own, where the last reload did not see them.
 
     So are the workflows that their steps run. Queues and resources that this home lacks are warned of.
 
@@ -48,7 +52,8 @@ def validate(
       jobctl workflow validate nightly.yaml
       jobctl workflow validate workflows/*.yaml
     """
-    checked = check_workflows(files, call.home(), os.getcwd())
+    functions = cache(lambda: call_functions(call.home(), call.settings))
+    checked = check_workflows(files, call.home(), os.getcwd(), functions)
     warnings = _warnings(call, checked)
     if not call.json:
         for file, found in checked.good:

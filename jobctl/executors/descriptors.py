@@ -43,6 +43,15 @@ def with_given_limit(script: str) -> str:
     return script if _LIMIT.given is None else f"ulimit -Sn {_LIMIT.given}\n{script}"
 
 
+def lower_limit_of(pid: int) -> None:
+    """The child, which was just started, has the soft limit that this process was given."""
+    if _LIMIT.given is None or not hasattr(resource, "prlimit"):
+        return
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):  # it has ended already, or a sandbox refuses
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (_LIMIT.given, hard))
+
+
 @contextlib.contextmanager
 def waiting_out_shortages() -> Iterator[None]:
     """A shortage ends the block, and nothing is concluded from what could not be looked at: the next turn tries again.

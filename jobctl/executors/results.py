@@ -26,7 +26,7 @@ def parse_result(content: bytes) -> tuple[object, str | None]:
         value: object = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
         )
-        _check(value)
+        check_value(value)
     except RecursionError:
         return None, f"result is nested deeper than {MAX_DEPTH}"
     except UnicodeDecodeError as error:
@@ -84,8 +84,13 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _check(value: object) -> None:
-    """Nothing in ``value`` is nested too deep or holds a lone surrogate; no recursion."""
+def check_value(value: object) -> None:
+    """Nothing in ``value`` is nested too deep or holds a lone surrogate; no recursion.
+
+    Raises:
+        RecursionError: it is nested too deep.
+        ValueError: something in it is no JSON for everybody.
+    """
     waiting: list[tuple[object, int]] = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()

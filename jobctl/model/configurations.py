@@ -25,6 +25,7 @@ from jobctl.model.yaml_nodes import MappingNode, Node, read_yaml
 if TYPE_CHECKING:
     from jobctl.model.daemon_entries import DaemonEntry
     from jobctl.model.definitions import Definition, ScheduleEntry
+    from jobctl.model.functions import Function
 
 _SLOT_WORDS = dict.fromkeys(("max_jobs", "parallel", "slots", "limit", "workers"), "concurrency")
 SETTING = Table(
@@ -101,6 +102,8 @@ class Configuration:
     schedules: tuple[ScheduleEntry, ...] = ()
     """Those of ``schedules:`` and of ``schedule:`` at jobs."""
     daemons: tuple[DaemonEntry, ...] = ()
+    functions: tuple[Function, ...] = ()
+    """What allowed modules and distributions offer; see ``actions.declarations``."""
     file: FileText = field(default=FileText(), compare=False, repr=False)
     """Where it was written, for what is found out later."""
 
@@ -196,7 +199,9 @@ def _catalog(
         definitions = read_definitions(reading, sections["jobs"], patterns)
     schedules: list[ScheduleEntry] = []
     if "schedules" in sections:
-        schedules = read_schedules(reading, sections["schedules"], definitions, patterns)
+        # What modules declare shows once they are looked at.
+        declares = bool(settings.get("modules"))
+        schedules = read_schedules(reading, sections["schedules"], definitions, patterns, declares=declares)
     return definitions, (*own_schedules(definitions.values()), *schedules)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import FUNCTION_PATTERN
 from jobctl.model.daemon_fields import (
     DAEMON_FIELDS,
     KEYS,
@@ -19,7 +20,9 @@ from jobctl.model.daemon_fields import (
 from jobctl.model.daemons import DaemonDefinition, order
 from jobctl.model.fields import Schema
 from jobctl.model.names import check_name
-from jobctl.model.problems import Mark, did_you_mean
+from jobctl.model.nested_fields import plain
+from jobctl.model.problems import Mark, Problem, did_you_mean
+from jobctl.model.readings import Reading
 from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 Tell = Callable[[Mark, str, str | None, str], None]
@@ -28,6 +31,7 @@ Tell = Callable[[Mark, str, str | None, str], None]
 _OTHER_WORDS = {
     "run": "command", "cmd": "command", "exec": "command", "shell": "command", "script": "command", "argv": "command",
     "directory": "cwd", "working_dir": "cwd", "workdir": "cwd", "environment": "env",
+    "function": "call", "python": "call", "with": "args", "arguments": "args",
     "needs": "depends_on", "after": "depends_on", "requires": "depends_on",
     "startsecs": "start_seconds", "stopwaitsecs": "stop_timeout", "stopsignal": "stop_signal",
     "startretries": "max_restarts", "exitcodes": "success_codes", "healthcheck": "health",
@@ -71,6 +75,8 @@ def daemons_schema() -> Schema:
     words: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
     properties: Schema = {
         "command": {"anyOf": [{"type": "string"}, words], "description": OTHER_KEYS["command"]},
+        "call": {"type": "string", "pattern": f"^{FUNCTION_PATTERN}$", "description": OTHER_KEYS["call"]},
+        "args": {"type": "object", "description": OTHER_KEYS["args"]},
         "env": {
             "type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]},
             "description": OTHER_KEYS["env"],
@@ -84,7 +90,7 @@ def daemons_schema() -> Schema:
     entry = {
         "type": "object",
         "additionalProperties": False,
-        "required": ["command"],
+        "oneOf": [{"required": ["command"]}, {"required": ["call"]}],
         "properties": properties,
     }
     return {"type": ["object", "null"], "additionalProperties": entry}
@@ -114,21 +120,32 @@ class _Reading:
         """The parsed values of one daemon, by key."""
         found: dict[str, Any] = {}
         for name, key, value in self.entries(node, what, "keys and values"):
-            if name == "call":
-                hint = "write command: [CMD, …]"
-                self._add(key.mark, "a later version of jobctl runs functions as daemons", None, hint)
-            elif name not in KEYS:
+            if name not in KEYS:
                 self._add(key.mark, "unknown key", name, _nearest(name))
             elif isinstance(value, ScalarNode) and value.value is None:
                 self._add(key.mark, f"{name} has no value", None, f"give {_words(name)}")
             elif not _fits(name, value):
                 self._add(value.mark, f"{name} must be {_words(name)}", _shown(value), _quotes(value))
+            elif name == "args":
+                self._arguments(value, found)
             else:
                 try:
                     found[name] = parse_value(name, _plain(value))
                 except BadInputError as error:
                     self.refuse(value.mark, error)
         return found
+
+    def _arguments(self, node: Node, found: dict[str, Any]) -> None:
+        """What a function is given is JSON of any shape."""
+        problems: list[Problem] = []
+        value = plain(Reading(problems), node)
+        for problem in problems:
+            self._add(problem.mark, problem.message, problem.value, problem.hint)
+        if not problems:
+            try:
+                found["args"] = parse_value("args", value)
+            except BadInputError as error:
+                self.refuse(node.mark, error)
 
     def _add(self, mark: Mark, message: str, value: str | None, hint: str) -> None:
         self.is_sound = False
@@ -141,12 +158,14 @@ def _fits(key: str, node: Node) -> bool:
         return isinstance(node, MappingNode) and all(
             isinstance(value, ScalarNode) and value.value is not None for _, value in node.entries.values()
         )
+    if key == "args":
+        return isinstance(node, MappingNode)
     if isinstance(node, ScalarNode):
         if key in DAEMON_FIELDS:
             return type(node.value) in DAEMON_FIELDS[key].kind.types
-        types = (str,) if key == "command" else LIST_FIELDS[key].kind.types
+        types = (str,) if key in OTHER_KEYS else LIST_FIELDS[key].kind.types
         return type(node.value) in types
-    if not isinstance(node, SequenceNode) or key in DAEMON_FIELDS:
+    if not isinstance(node, SequenceNode) or key in DAEMON_FIELDS or key == "call":
         return False
     return all(isinstance(item, ScalarNode) and item.value is not None for item in node.items)
 
@@ -163,8 +182,10 @@ def _plain(node: Node) -> Given:
 def _words(key: str) -> str:
     if key == "command":
         return "a list of words, or a shell line"
-    if key == "env":
+    if key in ("env", "args"):
         return "names and values"
+    if key == "call":
+        return "package.module:function"
     if key in LIST_FIELDS:
         return f"a list, each {LIST_FIELDS[key].kind.words}"
     return DAEMON_FIELDS[key].kind.words

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import Call, check_arguments, check_function
 from jobctl.model.daemons import Autostart, DaemonDefinition, Readiness, Restart, parse_ready
 from jobctl.model.environments import is_reserved_name
 from jobctl.model.fields import Choice, Duration, Field, Kind, Schema, Size, Whole
 from jobctl.model.names import check_name
 
-Given = str | Sequence[str] | Mapping[str, str]
-"""One value as written: a word, a list of words, or variables."""
+Given = str | Sequence[str] | Mapping[str, Any]
+"""One value as written: a word, a list of words, variables, or the arguments of a function."""
 
 LONGEST_TEXT = 100_000
 """Of a shell line: beyond that the system refuses it (MAX_ARG_STRLEN is 131,072)."""
@@ -156,6 +157,8 @@ LIST_FIELDS = {
 
 OTHER_KEYS = {
     "command": "what it runs: a list of words, or a shell line",
+    "call": "or the Python function it is, in a process of its own: `package.module:function`",
+    "args": "what the function is given, by name",
     "env": "variables besides those of the supervisor",
 }
 """Keys with shapes of their own."""
@@ -182,26 +185,45 @@ def parse_value(key: str, given: Given) -> Any:
         return _variables(given)
     if key == "command":
         return _launch(given)
+    if key == "args":
+        return check_arguments(given)
     if key in LIST_FIELDS:
         kind = LIST_FIELDS[key].kind
         words = [word for word in given.split(",") if word] if isinstance(given, str) else given
         return tuple(dict.fromkeys(kind.parse(word, what) for word in words))
     if not isinstance(given, str):
-        raise BadInputError(
-            f"{what} must be one value", None, f"give {DAEMON_FIELDS[key].kind.words}", "E_FIELD"
-        )
+        raise BadInputError(f"{what} must be one value", None, f"give {_words_of(key)}", "E_FIELD")
+    if key == "call":
+        return check_function(given)
     return DAEMON_FIELDS[key].kind.parse(given, what)
 
 
+def _words_of(key: str) -> str:
+    return "package.module:function" if key == "call" else DAEMON_FIELDS[key].kind.words
+
+
 def defined(base: DaemonDefinition, values: Mapping[str, Any]) -> DaemonDefinition:
-    """``base`` with these parsed values instead.
+    """``base`` with these parsed values instead. Arguments without a function join those there are.
 
     Raises:
         BadInputError: they contradict one another.
     """
-    changes = {_ATTRIBUTES.get(key, key): value for key, value in values.items() if key != "command"}
+    changes = {
+        _ATTRIBUTES.get(key, key): value
+        for key, value in values.items()
+        if key not in ("command", "call", "args")
+    }
+    if "command" in values and "call" in values:
+        raise BadInputError("a command and a function", values["call"], "give one of them", "E_COMMAND")
     if "command" in values:
         changes["command"], changes["shell"] = values["command"]
+        changes["call"] = None
+    elif "call" in values:
+        changes |= {"command": (), "shell": None, "call": Call(values["call"], values.get("args", {}))}
+    elif "args" in values and base.call is not None:
+        changes["call"] = Call(base.call.function, {**base.call.args, **values["args"]})
+    if "args" in values and changes.get("call") is None:
+        raise BadInputError("arguments mean nothing without a function", None, "give call", "E_COMMAND")
     if "success_codes" in changes:
         changes["success_codes"] = tuple(sorted({0, *changes["success_codes"]}))
     definition = replace(base, **changes)
@@ -210,8 +232,8 @@ def defined(base: DaemonDefinition, values: Mapping[str, Any]) -> DaemonDefiniti
 
 
 def _check(definition: DaemonDefinition) -> None:
-    if not definition.command and definition.shell is None:
-        raise BadInputError("nothing to run", definition.name, "give it a command", "E_COMMAND")
+    if not definition.command and definition.shell is None and definition.call is None:
+        raise BadInputError("nothing to run", definition.name, "give it a command or a function", "E_COMMAND")
     if definition.backoff_seconds > definition.max_delay_seconds:
         raise BadInputError(
             "backoff exceeds max delay",

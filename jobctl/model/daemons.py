@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import Call
 
 DaemonId = NewType("DaemonId", int)
 Generation = NewType("Generation", int)
@@ -188,9 +189,11 @@ class DaemonDefinition:
     """How many rotated files are kept beside the current one."""
     depends_on: tuple[str, ...] = ()
     success_codes: tuple[int, ...] = (0,)
+    call: Call | None = None
+    """The Python function it is, in a process of its own; then there is neither a command nor a shell line."""
 
     def argv(self) -> tuple[str, ...]:
-        """The argument vector that is executed."""
+        """The argument vector that is executed; of a function none is known here."""
         return self.command if self.shell is None else ("/bin/sh", "-c", self.shell)
 
     @property
@@ -204,7 +207,7 @@ class DaemonDefinition:
 
     def _launch(self) -> tuple[object, ...]:
         watchdog = self.watchdog_seconds  # it is in the environment
-        return (self.command, self.shell, self.cwd, self.umask, dict(self.env), watchdog)
+        return (self.command, self.shell, self.call, self.cwd, self.umask, dict(self.env), watchdog)
 
     def delay_after(self, failures: int, spread: float) -> float:
         """Seconds to wait after the ``failures``-th consecutive failure: doubled each time, capped, ± 20 %.

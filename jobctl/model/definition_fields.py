@@ -8,6 +8,7 @@ from typing import Any
 
 from jobctl.errors import BadInputError, ExpressionError
 from jobctl.model.builtin_definitions import BUILTIN, NAMESPACE
+from jobctl.model.call_fields import ARGS, CALL, any_name, check_call_options
 from jobctl.model.definitions import JOINER, Definition, ScheduleEntry, Source
 from jobctl.model.fields import Described, Field, Table, Text
 from jobctl.model.job_fields import COMMAND, OPTIONS, OTHER_WORDS
@@ -23,7 +24,7 @@ from jobctl.model.templates import Template
 from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 LONGEST_ICON = 8
-TEMPLATED = frozenset({"command", "env", "cwd", "stdin", "name", "tags", "unique", "lock"})
+TEMPLATED = frozenset({"command", "args", "env", "cwd", "stdin", "name", "tags", "unique", "lock"})
 """The keys in whose values ``${{ params.x }}`` may stand."""
 
 
@@ -36,13 +37,8 @@ def _check_icon(text: str, what: str) -> None:
         )
 
 
-def _any_name(text: str) -> str:
-    """``bind`` looks at the names of parameters."""
-    return text
-
-
 WITH: Field[Described] = Field(
-    "with", Named(_any_name, Anything(), "parameters and their values"), "the parameters it gives the job"
+    "with", Named(any_name, Anything(), "parameters and their values"), "the parameters it gives the job"
 )
 JOB_SCHEDULE = Table(
     TIMES.noun, {**TIMES.fields, "with": WITH}, {**TIMES.other_words, "params": "with"}, TIMES.explained
@@ -52,6 +48,8 @@ JOB = Table(
     "key of a job",
     {
         "command": COMMAND,
+        "call": CALL,
+        "args": ARGS,
         "parameters": Field("parameters", PARAMETERS, "what may be given when it is submitted, by name"),
         "help": Field("help", Text(templates=True), "what it does"),
         "icon": Field("icon", Text("a sign", _check_icon), "a sign for its card"),
@@ -65,11 +63,10 @@ JOB = Table(
     {
         **OTHER_WORDS, "description": "help", "desc": "help", "title": "help", "cron": "schedule",
         "crontab": "schedule", "every": "schedule ({every: 6h})", "daily": "schedule ({daily: '03:00'})",
-        "params": "parameters", "inputs": "parameters", "emoji": "icon", "schedules": "schedule",
+        "params": "parameters", "inputs": "parameters", "emoji": "icon", "schedules": "schedule", "function": "call",
+        "kwargs": "args", "arguments": "args",
     },
     {
-        "call": "function jobs are not there yet; give a command",
-        "function": "function jobs are not there yet; give a command",
         "at": _WHEN_ONE_RUNS,
         "in": _WHEN_ONE_RUNS,
         "steps": "workflows are not there yet; chain jobs with after:",
@@ -83,10 +80,20 @@ SCHEDULE = Table(
         "job": Field("job", Text("the name of a job above", check_name), "the job it runs"),
         "with": WITH,
         "command": Field("command", COMMAND.kind, "what it runs, in place of a job"),
+        "call": Field("call", CALL.kind, "a Python function, in place of a job"),
+        "args": ARGS,
         **{name: known for name, known in OPTIONS.items() if name not in _NOT_SCHEDULED},
     },
-    {**OTHER_WORDS, **TIMES.other_words, "params": "with", "parameters": "with", "definition": "job"},
-    {**TIMES.explained, "call": "function jobs are not there yet; give a command"},
+    {
+        **OTHER_WORDS,
+        **TIMES.other_words,
+        "params": "with",
+        "parameters": "with",
+        "definition": "job",
+        "function": "call",
+        "kwargs": "args",
+    },
+    TIMES.explained,
 )
 
 
@@ -112,9 +119,17 @@ def read_definitions(reading: Reading, node: Node, patterns: Patterns) -> dict[s
 
 
 def read_schedules(
-    reading: Reading, node: Node, definitions: Mapping[str, Definition], patterns: Patterns
+    reading: Reading,
+    node: Node,
+    definitions: Mapping[str, Definition],
+    patterns: Patterns,
+    *,
+    declares: bool = False,
 ) -> list[ScheduleEntry]:
-    """The schedules of ``schedules:``, in their order; ``patterns`` say which variables look secret."""
+    """The schedules of ``schedules:``, in their order; ``patterns`` say which variables look secret.
+
+    A job that is not in ``definitions`` is let through where modules may have declared it (``declares``).
+    """
     found = []
     for entry in reading.entries(node, "schedules", "names of schedules"):
         if not reading.passes(entry, check_name):
@@ -130,7 +145,7 @@ def read_schedules(
         _check_times(reading, entry, times)
         job = given.get("job")
         if reading.problems == before:
-            _check_target(reading, entry, given, definitions)
+            _check_target(reading, entry, given, definitions, declares=declares)
         if reading.problems == before:
             found.append(ScheduleEntry(entry.name, times, job, given.get("with", {}), _request(given)))
     return found
@@ -158,22 +173,30 @@ def _definition(reading: Reading, entry: Entry) -> Definition | None:
     if declared and len(names) < _count(entry.node, "parameters"):
         names |= _written_names(entry.node)  # a parameter that is wrong is no unknown one, too
     check_templates(reading, entry.node, JOB, names)
-    if "command" not in given:
-        if _is_nothing(entry.node) or (
-            isinstance(entry.node, MappingNode) and not _means_command(entry.node)
-        ):
-            reading.add(entry.mark, f"{entry.name} has no command", None, "give command:")
+    if not _check_work(reading, entry, given):
         return None
-    _check_schedule(reading, entry, given, parameters)
+    check_schedule(reading, entry, given, parameters)
     return Definition(
         name=entry.name,
-        **_command(given["command"]),
+        **_command(given),
         parameters=parameters,
         options={name: value for name, value in given.items() if name in OPTIONS},
         help=given.get("help", ""),
         icon=given.get("icon", ""),
         schedule=given.get("schedule"),
     )
+
+
+def _check_work(reading: Reading, entry: Entry, given: Mapping[str, Any]) -> bool:
+    """Whether the job has one thing to run; else, why not is told."""
+    if "command" not in given and "call" not in given:
+        if _is_nothing(entry.node) or (
+            isinstance(entry.node, MappingNode) and not _means_command(entry.node)
+        ):
+            reading.add(entry.mark, f"{entry.name} has no command", None, "give command: or call:")
+        return False
+    check_call_options(reading, entry, given)
+    return True
 
 
 def _is_nothing(node: Node) -> bool:
@@ -193,12 +216,12 @@ def _overridden(reading: Reading, entry: Entry) -> Definition:
     """The built-in definition with the options and the schedule of the file."""
     own = BUILTIN[entry.name]
     given = reading.table(entry.node, entry.name, JOB)
-    for key in ("command", "parameters"):
+    for key in ("command", "call", "args", "parameters"):
         if key in given:
             hint = "give it options and a schedule; for another command take another name"
             reading.add(mark_of(entry.node, key), f"{key} of {entry.name} is jobctl's own", None, hint)
     check_templates(reading, entry.node, JOB, {parameter.name for parameter in own.parameters})
-    _check_schedule(reading, entry, given, own.parameters)
+    check_schedule(reading, entry, given, own.parameters)
     options = {name: value for name, value in given.items() if name in OPTIONS}
     return replace(
         own,
@@ -210,7 +233,10 @@ def _overridden(reading: Reading, entry: Entry) -> Definition:
     )
 
 
-def _command(value: Any) -> dict[str, Any]:
+def _command(given: Mapping[str, Any]) -> dict[str, Any]:
+    if "call" in given:
+        return {"call": given["call"], "args": given.get("args", {})}
+    value = given["command"]
     return {"command": tuple(value)} if isinstance(value, list) else {"shell": value}
 
 
@@ -218,6 +244,8 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
     """The command and the options of a schedule as a line of ``submit --jsonl``."""
     found = {name: value for name, value in given.items() if name in OPTIONS}
     command = given.get("command")
+    if "call" in given:
+        return found | {"call": given["call"], "args": given.get("args", {})}
     if command is not None:
         found["command" if isinstance(command, list) else "shell"] = command
     return found
@@ -233,7 +261,7 @@ def _written_names(node: Node) -> set[str]:
     return set(value.entries) if isinstance(value, MappingNode) else set()
 
 
-def _check_schedule(
+def check_schedule(
     reading: Reading, entry: Entry, given: Mapping[str, Any], parameters: tuple[Parameter, ...]
 ) -> None:
     """``schedule:`` of a job names instants, and gives the parameters that must be given."""
@@ -261,14 +289,24 @@ def _check_times(reading: Reading, entry: Entry, times: Mapping[str, Any]) -> No
 
 
 def _check_target(
-    reading: Reading, entry: Entry, given: Mapping[str, Any], definitions: Mapping[str, Definition]
+    reading: Reading,
+    entry: Entry,
+    given: Mapping[str, Any],
+    definitions: Mapping[str, Definition],
+    *,
+    declares: bool,
 ) -> None:
     """A schedule runs a job that there is, or a command of its own."""
     _refuse_templates(reading, entry.node)
     job, command = given.get("job"), given.get("command")
+    if "call" in given or "args" in given:
+        check_call_options(reading, entry, given)
+        command = given.get("call")
+        if job is not None:
+            return
     if (job is None) == (command is None):
         if job is None:
-            reading.add(entry.mark, f"{entry.name} runs nothing", None, "give job: or command:")
+            reading.add(entry.mark, f"{entry.name} runs nothing", None, "give job:, command: or call:")
         else:
             reading.add(
                 mark_of(entry.node, "command"), f"{entry.name} has a job and a command", None, "keep one"
@@ -279,6 +317,8 @@ def _check_target(
             reading.add(mark_of(entry.node, "with"), "a command takes no parameters", None, "name a job:")
         return
     known = {**BUILTIN, **definitions}
+    if job not in known and declares:
+        return
     if job not in known:
         from jobctl.model.problems import did_you_mean
 

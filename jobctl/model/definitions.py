@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobctl.model.parameters import Parameter, ParameterType
+from jobctl.model.signatures import Signature, signature_of
 
 JOINER = "\u200d"
 """Between the signs of one emoji, as in an icon."""
@@ -18,6 +19,8 @@ class Source(StrEnum):
 
     FILE = "file"
     BUILTIN = "builtin"
+    MODULE = "module"
+    """``@job`` in a module that ``jobctl.yaml`` allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class Definition:
     name: str
     shell: str | None = None
     command: tuple[str, ...] = ()
+    call: str | None = None
+    """A Python function, ``pkg.mod:func``; its arguments are in ``args``."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    signature: Signature | None = None
+    """Of a declared function: what is given by name are its arguments, as they are."""
     parameters: tuple[Parameter, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     """As a line of ``submit --jsonl`` writes them."""
@@ -49,6 +57,8 @@ class Definition:
     def document(self) -> dict[str, Any]:
         """As JSON can hold it; ``definition_of`` gives it back."""
         found: dict[str, Any] = {"shell": self.shell, "command": list(self.command), "help": self.help}
+        found |= {"call": self.call, "args": dict(self.args)}
+        found["signature"] = None if self.signature is None else self.signature.document()
         found |= {"icon": self.icon, "options": dict(self.options), "schedule": self.schedule}
         found["parameters"] = [parameter_document(parameter) for parameter in self.parameters]
         return {key: value for key, value in found.items() if value}
@@ -56,10 +66,14 @@ class Definition:
 
 def definition_of(name: str, document: Mapping[str, Any], source: Source) -> Definition:
     """The definition whose document was stored."""
+    signature = document.get("signature")
     return Definition(
         name=name,
         shell=document.get("shell"),
         command=tuple(document.get("command", ())),
+        call=document.get("call"),
+        args=document.get("args", {}),
+        signature=None if signature is None else signature_of(signature),
         parameters=tuple(map(parameter_of, document.get("parameters", ()))),
         options=document.get("options", {}),
         help=document.get("help", ""),

@@ -104,16 +104,18 @@ class Duration:
 class Size:
     """An amount of memory or disk in bytes."""
 
+    allow_zero: bool = False
     types: tuple[type, ...] = (int, float, str)
     words: str = "a size such as 512M or 1G"
 
     def parse(self, text: str, what: str) -> int:
         """Its bytes."""
-        return parse_size(text, what)
+        return parse_size(text, what, allow_zero=self.allow_zero)
 
     def schema(self) -> Schema:
         """A number of bytes or a text with a unit."""
-        return {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[0-9.]+([kKmMgGtTpP]?[iI]?[bB]?)$"}
+        pattern = r"^[0-9.]+([kKmMgGtTpP]?[iI]?[bB]?)$"
+        return {"type": ["integer", "string"], "minimum": 0 if self.allow_zero else 1, "pattern": pattern}
 
 
 @dataclass(frozen=True, slots=True)

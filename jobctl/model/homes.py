@@ -58,6 +58,15 @@ class Home:
         return f"{self.path}/secrets.env"
 
     @property
+    def workers(self) -> str:
+        """One directory a worker."""
+        return f"{self.path}/workers"
+
+    def worker(self, number: int) -> str:
+        """The directory of a worker: its lock, its journal, what it is to do."""
+        return f"{self.path}/workers/{number}"
+
+    @property
     def daemons(self) -> str:
         """One directory a daemon."""
         return f"{self.path}/daemons"

@@ -29,10 +29,15 @@ class _Words:
     pattern: str
     hint: str
     types: tuple[type, ...] = (list,)
+    repeats: bool = False
+    """Whether a word may come more than once."""
 
     def parse(self, text: str, what: str) -> tuple[str, ...]:
-        """The words, each once."""
-        return tuple(dict.fromkeys(self.parse_one(part.strip(), what) for part in text.split(",")))
+        """The words, each once unless they may be repeated."""
+        return self._kept([self.parse_one(part.strip(), what) for part in text.split(",")])
+
+    def _kept(self, found: list[str]) -> tuple[str, ...]:
+        return tuple(found if self.repeats else dict.fromkeys(found))
 
     def parse_one(self, text: str, what: str) -> str:
         """One word."""
@@ -41,9 +46,9 @@ class _Words:
         return text
 
     def read(self, reading: Reading, entry: Entry) -> Any:
-        """The words of a list, each once."""
+        """The words of a list, each once unless they may be repeated."""
         found = _items(reading, entry, self.words, lambda node: _word(reading, entry, node, self.parse_one))
-        return found if found is WRONG else tuple(dict.fromkeys(found))
+        return found if found is WRONG else self._kept(found)
 
     def schema(self) -> Schema:
         """A list of texts."""
@@ -66,6 +71,16 @@ class Modules(_Words):
     words: str = "a list of modules such as [catalog, reports.nightly]"
     pattern: str = _MODULE
     hint: str = "write it as in Python: package.module"
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments(_Words):
+    """Words of a command line, none with a comma; each may come more than once."""
+
+    words: str = "a list of words such as [-X, dev]"
+    pattern: str = r"[^,\0\r\n]+"
+    hint: str = "write one word an item, without commas"
+    repeats: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +210,10 @@ class Named:
         found: dict[str, Any] = {}
         for one in reading.entries(entry.node, entry.name, self.words):
             if reading.passes(one, self.check):
-                value = reading.value(one, self.value)
+                if isinstance(self.value, Anything):  # where anything may stand, null is a value
+                    value = self.value.read(reading, one)
+                else:
+                    value = reading.value(one, self.value)
                 if value is not WRONG:
                     found[one.name] = value
         return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from jobctl.model.fields import Choice, Duration, Factor, Field, Kind, Size, Whole
+from jobctl.model.fields import Choice, Duration, Factor, Field, Kind, Size, Text, Whole
 from jobctl.model.names import LEAST_URGENT, MOST_URGENT
-from jobctl.model.nested_fields import Modules, Patterns
+from jobctl.model.nested_fields import Arguments, Modules, Patterns
 from jobctl.model.specs import OnCrash
 
 MOST_ATTEMPTS = 1000
 MOST_SLOTS = 100_000
+MOST_WORKERS = 64
 
 _INTERVAL = Duration(minimum=0.01, maximum=3600)
 
@@ -45,6 +46,24 @@ SETTINGS: dict[str, Field[Kind]] = {
         Field("pass_env", Patterns(), "names stored although they look secret; `*` and `?` match", ""),
         Field("secret_env", Patterns(), "further names that are never stored; `*` and `?` match", ""),
         Field("modules", Modules(), "Python modules whose functions may be called", ""),
+        Field(
+            "max_workers",
+            Whole(0, MOST_WORKERS),
+            "warm workers for function jobs; `0`: one for each processor, at most 8",
+            "0",
+        ),
+        Field("worker_jobs", Whole(1, 1_000_000_000), "a worker is replaced after so many jobs", "1000"),
+        Field(
+            "worker_memory", Size(allow_zero=True), "a worker that takes more is replaced; `0`: never", "1GiB"
+        ),
+        Field(
+            "worker_python",
+            Text("the path of an interpreter"),
+            "the Python of workers; else jobctl's own",
+            "",
+        ),
+        Field("worker_args", Arguments(), "options of that Python, such as `-X,dev`", ""),
+        Field("preload", Modules(), "Python modules that a worker imports before its first job", ""),
     )
 }
 """By name, in the order of ``Settings``."""

@@ -33,3 +33,12 @@ class Settings:
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    max_workers: int = 0
+    """0: one for each processor, at most 8."""
+    worker_jobs: int = 1000
+    worker_memory: int = 1 << 30
+    """0: however much it takes."""
+    worker_python: str = ""
+    """Empty: the supervisor's own."""
+    worker_args: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()

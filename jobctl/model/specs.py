@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from jobctl.model.dependencies import Dependency
 from jobctl.model.states import JobId, JobKind
+
+if TYPE_CHECKING:
+    from jobctl.model.calls import Call
 
 
 class OnCrash(StrEnum):
@@ -67,6 +71,8 @@ class JobSpec:
 
     command: tuple[str, ...] = ()
     shell: str | None = None
+    call: Call | None = None
+    """The Python function it calls; then there is neither a command nor a shell line."""
     cwd: str = "/"
     umask: int = 0o022
     env: Mapping[str, str] = field(default_factory=dict)

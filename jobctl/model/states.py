@@ -7,6 +7,7 @@ from typing import NewType
 
 JobId = NewType("JobId", int)
 LifeId = NewType("LifeId", int)
+WorkerId = NewType("WorkerId", int)
 Token = NewType("Token", int)
 """Fences writes about one claim: a write with an older token changes nothing."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from jobctl.errors import EvaluationError
+from jobctl.model.calls import Call, check_arguments
 from jobctl.model.documents import Json
 from jobctl.model.expressions import Expression, Reference
 from jobctl.model.names import LONGEST_NAME
@@ -21,6 +23,12 @@ from jobctl.model.workflow_runs import Role, label_of
 from jobctl.model.workflows import MOST_ITEMS, NO_RETRY, Command, StepDefinition, WorkflowDefinition
 
 Names = Mapping[str, Json]
+
+_OF_COMMANDS: Mapping[str, Any] = {
+    "shell": None, "command": (), "stdin": None, "nice": 0, "secret_env": (), "progress_from": None,
+    "keep_children": False,
+}  # fmt: skip
+"""What may be asked of the run for its commands and means nothing for a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Work:
     """What a job of a run does, before it is rendered."""
 
     role: Role
-    command: Command
+    command: Command | Call
     label: str = ""
     """Of the step or item; empty for a handler."""
     directory: str | None = None
@@ -54,11 +62,12 @@ class Work:
 
 
 def step_work(definition: WorkflowDefinition, step: StepDefinition, map_index: int) -> Work:
-    """What the job of a ``run`` step does."""
-    if step.run is None:
+    """What the job of a ``run`` or ``call`` step does."""
+    does = step.run if step.target is None else Call(step.target, step.arguments)
+    if does is None:
         raise AssertionError(f"{step.id} runs no command")
     return Work(
-        Role.STEP, step.run, label_of(step.id, map_index), definition.directory_of(step), step.env,
+        Role.STEP, does, label_of(step.id, map_index), definition.directory_of(step), step.env,
         step.timeout_seconds, step.retry, step.idempotent,
     )  # fmt: skip
 
@@ -80,8 +89,11 @@ def handler_work(definition: WorkflowDefinition, role: Role) -> Work | None:
 
 def work_references(work: Work) -> Iterator[Reference]:
     """Everything its texts look up."""
-    for template in _command_templates(work.command):
-        yield from template.names()
+    if isinstance(work.command, Call):
+        yield from value_references(dict(work.command.args))
+    else:
+        for template in _command_templates(work.command):
+            yield from template.names()
     for text in (*work.env.values(), work.directory or ""):
         yield from template_of(text).names()
 
@@ -91,12 +103,12 @@ def submission_of(facts: RunFacts, work: Work, step: StepDefinition | None, name
 
     Raises:
         EvaluationError: a ``${{ }}`` of it has no value.
+        BadInputError: a function would be given more than a job can carry.
     """
     base = facts.base
-    shell, command = _command(work.command, names)
     cwd = _directory(facts, work.directory, names)
     env = {name: template_of(text).render(names) for name, text in work.env.items()}
-    if cwd != base.spec.cwd:
+    if cwd != base.spec.cwd and not isinstance(work.command, Call):
         env.setdefault("PWD", cwd)
     spec = replace(
         base.spec,
@@ -107,10 +119,13 @@ def submission_of(facts: RunFacts, work: Work, step: StepDefinition | None, name
         on_crash=OnCrash.RETRY if work.idempotent else OnCrash.FAIL,
         on_success=None,
         on_failure=None,
-        shell=shell,
-        command=command,
     )
-    return _child(facts, work, step, spec)
+    if isinstance(work.command, Call):
+        given = check_arguments({name: rendered(value, names) for name, value in work.command.args.items()})
+        spec = replace(spec, **_OF_COMMANDS, call=Call(work.command.function, given), supervisor_env=True)
+        return replace(_child(facts, work, step, spec), kind=JobKind.FUNCTION, environment={})
+    shell, command = _command(work.command, names)
+    return _child(facts, work, step, replace(spec, shell=shell, command=command))
 
 
 def run_submission(facts: RunFacts, step: StepDefinition, map_index: int, name: str) -> Submission:

@@ -10,20 +10,27 @@ from jobctl.model.parameters import Parameter, ParameterType, read_value
 
 
 def typed_outputs(
-    texts: Mapping[str, str], promised: Mapping[str, ParameterType], home: str
+    texts: Mapping[str, str], promised: Mapping[str, ParameterType], home: str, result: Json = None
 ) -> dict[str, Json]:
     """The outputs; those that are not promised stay texts.
+
+    Args:
+        texts: what was written to ``$JOBCTL_OUTPUT``.
+        promised: the types by name.
+        home: what ``~`` stands for.
+        result: of a function; where it is a dictionary, its members are outputs, too, unless a text has the name.
 
     Raises:
         BadInputError: one is missing or not what was promised; names it.
     """
-    found: dict[str, Json] = dict(texts)
+    members = result if isinstance(result, dict) else {}
+    found: dict[str, Json] = {**members, **texts}
     for name, kind in promised.items():
-        if name not in texts:
+        if name not in found:
             hint = f'append it, as {name}=…, to "$JOBCTL_OUTPUT"'
             raise BadInputError(f"output {name} is promised and was not written", None, hint)
         try:
-            found[name] = read_value(Parameter(name, kind), texts[name], home, texts=True)
+            found[name] = read_value(Parameter(name, kind), found[name], home, texts=name in texts)
         except BadInputError as error:
-            raise BadInputError(f"output {name} is not {kind.words}", texts[name], error.hint) from None
+            raise BadInputError(f"output {name} is not {kind.words}", str(found[name]), error.hint) from None
     return found

@@ -10,7 +10,7 @@ definition = flow.build()
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -27,8 +27,12 @@ class _Path(Protocol):
         """Its text."""
 
 
-Given = None | bool | int | float | str | timedelta | _Path | Sequence[Any] | Mapping[str, Any] | Set[Any]
-"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration, a set is sorted."""
+Given = (
+    None | bool | int | float | str | timedelta | _Path | Sequence[Any] | Mapping[str, Any] | Set[Any]
+    | Callable[..., Any]
+)  # fmt: skip
+"""What a key of a file may be given as; None: not said. A ``timedelta`` is a duration, a set is sorted, a function
+is its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class WorkflowBuilder:
             id: its name.
             needs: the steps that end before it.
             arguments: the key ``with``, which is a word of Python.
-            keys: as in a file: ``run``, ``call``, ``workflow`` or ``approve``; ``when``, ``foreach``, ``undo``, …
+            keys: as in a file: ``run``, ``call`` (a name, or the function itself), ``workflow`` or ``approve``;
+                ``when``, ``foreach``, ``undo``, …
         """
         given = {"id": id, **_written(keys)}
         names = _ids(needs)
@@ -131,6 +136,8 @@ def _value(value: Any, depth: int = 1) -> Any:
         or (isinstance(value, float) and math.isfinite(value))
     ):
         return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
     raise BadInputError(
         "no value of a workflow", repr(value), "give texts, numbers, lists or keys and values", "E_WORKFLOW"
     )

@@ -17,8 +17,8 @@ from jobctl.model.yaml_nodes import MappingNode, Node, ScalarNode
 
 _KINDS = tuple(kind.value for kind in StepKind)
 _NOT_OF_APPROVE = (
-    "with", "foreach", "parallel", "tolerate", "retry", "timeout", "outputs", "undo", "undo_if", "cwd", "env", "queue",
-    "resources", "resource", "priority", "idempotent",
+    "with", "args", "foreach", "parallel", "tolerate", "retry", "timeout", "outputs", "undo", "undo_if", "cwd", "env",
+    "queue", "resources", "resource", "priority", "idempotent",
 )  # fmt: skip
 _LONGEST_CYCLE = 12
 
@@ -26,9 +26,8 @@ _LONGEST_CYCLE = 12
 class Checks:
     """One check of what was read."""
 
-    def __init__(self, reading: Reading, lines: Sequence[str], *, functions: bool) -> None:
+    def __init__(self, reading: Reading, lines: Sequence[str]) -> None:
         self._reading, self._lines = reading, lines
-        self._functions = functions
         self._nearest = Nearest()
         self._steps: dict[str, RawStep] = {}
 
@@ -69,10 +68,6 @@ class Checks:
         elif not kinds and not self._is_meant(step):
             hint = "give run, call, workflow or approve"
             self._reading.add(step.node.mark, "the step does nothing", step.given.get("id"), hint)
-        elif kinds == [StepKind.CALL] and not self._functions and "call" in step.given:
-            mark = _key_mark(step.node, "call")
-            hint = "until then: run: python -c …"
-            self._reading.add(mark, "function jobs come with a later version", step.given["call"], hint)
 
     def _is_meant(self, step: RawStep) -> bool:
         """Whether a wrong word for a kind was told already."""
@@ -86,9 +81,10 @@ class Checks:
             for key in entries.keys() & set(_NOT_OF_APPROVE):
                 hint = "give approve: {expires: …}" if key == "timeout" else "remove it"
                 self._reading.add(_key_mark(node, key), f"{key} means nothing beside approve", None, hint)
-        elif "with" in entries and "run" in entries:
-            hint = "write the values into the command: ${{ … }}"
-            self._reading.add(_key_mark(node, "with"), "with means nothing beside run", None, hint)
+        elif "run" in entries:
+            self._check_given(node, "write the values into the command: ${{ … }}, or run: [CMD, …]")
+        if "with" in entries and "args" in entries:
+            self._reading.add(_key_mark(node, "args"), "with and args", None, "keep one")
         if "workflow" in entries and "outputs" in entries:
             hint = "those of its steps stay inside"
             self._reading.add(_key_mark(node, "outputs"), "a sub-workflow has no outputs", None, hint)
@@ -109,6 +105,12 @@ class Checks:
                 mark, "any_failed without needs never starts", None, "name the steps under needs:"
             )
 
+    def _check_given(self, node: MappingNode, hint: str) -> None:
+        """Nothing is given to a command."""
+        for key in ("with", "args"):
+            if key in node.entries:
+                self._reading.add(_key_mark(node, key), f"{key} means nothing beside run", None, hint)
+
     def _known(self, root: MappingNode, given: Mapping[str, Any], steps: Sequence[RawStep]) -> Known:
         written = root.entries.get("params")
         params = list(given.get("params", {}))
@@ -117,7 +119,8 @@ class Checks:
         outputs = {
             step_id: step.given.get("outputs", {})
             for step_id, step in self._steps.items()
-            if "run" in step.given and ("outputs" in step.given) == ("outputs" in step.node.entries)
+            if ("run" in step.given and ("outputs" in step.given) == ("outputs" in step.node.entries))
+            or ("call" in step.given and "outputs" in step.given)
         }
         return Known(params, self._steps.keys(), outputs, self._checked_graph(steps))
 
@@ -184,20 +187,19 @@ def _check_step(references: References, step: RawStep) -> None:
             references.check_condition(node, once)
     if "foreach" in step.given:
         references.check_items(entries["foreach"][1], once)
-    for key in ("run", "with", "env", "cwd", "approve"):
+    for key in ("run", "with", "args", "env", "cwd", "approve"):
         if key in entries:
             references.check_texts(entries[key][1], each, is_command=key == "run")
     if "undo" in step.given:
-        undo = _undo_command(entries["undo"][1])
-        if undo is not None:
-            undoing = Scope(step_id, has_item="foreach" in entries, sees_itself=True)
-            references.check_texts(undo, undoing, is_command=True)
+        undoing = Scope(step_id, has_item="foreach" in entries, sees_itself=True)
+        for key, undo in _undo_texts(entries["undo"][1]):
+            references.check_texts(undo, undoing, is_command=key == "run")
 
 
-def _undo_command(node: Node) -> Node | None:
+def _undo_texts(node: Node) -> list[tuple[str, Node]]:
     if not isinstance(node, MappingNode):
-        return node
-    return node.entries["run"][1] if "run" in node.entries else None
+        return [("run", node)]
+    return [(key, node.entries[key][1]) for key in ("run", "with", "args") if key in node.entries]
 
 
 def _key_mark(node: MappingNode, key: str) -> Mark:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobctl.model.calls import check_function
 from jobctl.model.fields import Choice, Described, Duration, Factor, Field, Text, Truth, Whole, table_of
 from jobctl.model.job_fields import check_variable
 from jobctl.model.names import LEAST_URGENT, MOST_URGENT, check_name, check_queue_name
@@ -23,6 +24,11 @@ from jobctl.model.workflow_kinds import (
 )
 from jobctl.model.workflows import Trigger, UndoIf
 
+
+def _any_name(text: str) -> str:
+    return text
+
+
 COMMAND = Command()
 RETRY = table_of(
     "key of retry",
@@ -39,9 +45,13 @@ RETRY = table_of(
     },
 )  # fmt: skip
 _RETRY_KIND = Short(RETRY, "times", "a number or keys such as {times: 3, delay: 10s}")
+_FUNCTION = Text("module:function", check_function)
 UNDO = table_of(
     "key of undo",
     Field("run", COMMAND, "what takes back what the step did"),
+    Field("call", _FUNCTION, "or the Python function that does"),
+    Field("with", Named(_any_name, Anything(), "names and values"), "what `call` is given"),
+    Field("args", Named(_any_name, Anything(), "names and values"), "the same as `with`"),
     Field("timeout", Duration(), "end it when it runs longer"),
     Field("retry", _RETRY_KIND, "when it fails"),
 )
@@ -58,10 +68,6 @@ APPROVE = table_of(
     },
 )
 _VARIABLES = Named(check_variable, Written(), "names and values such as {LEVEL: 3}")
-
-
-def _any_name(text: str) -> str:
-    return text
 
 
 _WORK: tuple[Field[Described], ...] = (
@@ -90,10 +96,11 @@ STEP = table_of(
     "key of a step",
     Field("id", Text("a text", check_step_id), "its name in this workflow"),
     Field("run", COMMAND, "what runs: a text is a shell line, a list is passed word for word"),
-    Field("call", Text("module:function", templates=False), "the Python function it calls"),
+    Field("call", _FUNCTION, "the Python function it calls"),
     Field("workflow", Text("a file or a name", templates=False), "the workflow it runs as a part"),
     Field("approve", Approve(APPROVE), "what it asks a person; it waits for the answer"),
     Field("with", Named(_any_name, Anything(), "names and values"), "what `call` or `workflow` are given"),
+    Field("args", Named(_any_name, Anything(), "names and values"), "the same as `with`"),
     Field("needs", Texts(Text("a step"), "a step or a list of steps", single=True), "the steps that end before it"),
     Field("when", Text("a condition", templates=True, types=(str, bool)), "it is skipped unless this holds"),
     Field("trigger", Choice(Trigger), "which ends of its needs make it start", Trigger.NONE_FAILED.value),
@@ -111,7 +118,7 @@ STEP = table_of(
         **{word: meant for word, meant in _WORK_WORDS.items() if word != "resource"},
         "depends": "needs", "depends_on": "needs", "dependson": "needs", "dependencies": "needs", "after": "needs",
         "if": "when", "condition": "when", "preconditions": "when", "only_if": "when", "command": "run", "cmd": "run",
-        "cmds": "run", "script": "run", "shell": "run", "bash": "run", "args": "run (a list)", "exec": "run",
+        "cmds": "run", "script": "run", "shell": "run", "bash": "run", "exec": "run",
         "name": "id", "step": "id", "key": "id", "function": "call", "python": "call (module:function)",
         "uses": "workflow", "subworkflow": "workflow", "include": "workflow", "manual": "approve",
         "approval": "approve",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import Call
 from jobctl.model.documents import Json
 from jobctl.model.fields import Schema
 from jobctl.model.names import check_name
@@ -36,18 +37,17 @@ LARGEST_REPEATED = 16 << 20
 _WORK_KEYS = ("timeout", "queue", "resources", "priority", "continue_on_error", "idempotent")
 
 
-def parse_workflow(text: str, source: str, *, functions: bool = False) -> WorkflowDefinition:
+def parse_workflow(text: str, source: str) -> WorkflowDefinition:
     """The workflow that the YAML (or JSON) ``text`` writes.
 
     Args:
         text: the file.
         source: its name as people know it; without ``name:`` the workflow is called like it.
-        functions: whether steps may ``call`` Python functions.
 
     Raises:
         BadFileError: ``E_WORKFLOW``; it tells every problem.
     """
-    found = read_workflow(text, source, functions=functions)
+    found = read_workflow(text, source)
     if found.definition is None:
         raise file_error(source, text, found.problems, "E_WORKFLOW")
     return found.definition
@@ -64,26 +64,26 @@ class ReadWorkflow:
     problems: list[Problem]
 
 
-def read_workflow(text: str, source: str, *, functions: bool = False) -> ReadWorkflow:
+def read_workflow(text: str, source: str) -> ReadWorkflow:
     """The workflow that ``text`` writes, or what is wrong with it; the arguments are those of ``parse_workflow``."""
     root, problems = read_yaml(text)
     if root is None and not problems:
         problems.append(Problem(Mark(1, 1), "the file is empty", None, "give steps:"))
-    return ReadWorkflow(root, _read(root, text, source, problems, functions), problems)
+    return ReadWorkflow(root, _read(root, text, source, problems), problems)
 
 
-def workflow_of(document: Mapping[str, Json], *, functions: bool = True) -> WorkflowDefinition:
+def workflow_of(document: Mapping[str, Json]) -> WorkflowDefinition:
     """The workflow of a document as ``WorkflowDefinition.document()`` gives it.
 
     Raises:
         BadFileError: ``E_WORKFLOW``: it is none; the places are those in its indented JSON text.
     """
     problems: list[Problem] = []
-    found = _read(_node_of(dict(document)), "", "workflow", problems, functions)
+    found = _read(_node_of(dict(document)), "", "workflow", problems)
     if found is not None:
         return found
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return parse_workflow(text, "workflow", functions=functions)
+    return parse_workflow(text, "workflow")
 
 
 def workflow_schema() -> Schema:
@@ -96,9 +96,7 @@ def workflow_schema() -> Schema:
     }
 
 
-def _read(
-    root: Node | None, text: str, source: str, problems: list[Problem], functions: bool
-) -> WorkflowDefinition | None:
+def _read(root: Node | None, text: str, source: str, problems: list[Problem]) -> WorkflowDefinition | None:
     """The workflow, or None once there are problems."""
     if root is None:
         return None
@@ -111,7 +109,7 @@ def _read(
         reading.add(root.mark, "the workflow has no steps", None, "give steps:")
     name = _name(reading, root, given, source)
     _check_size(reading, root, given)
-    Checks(reading, text.split("\n"), functions=functions).check(root, given)
+    Checks(reading, text.split("\n")).check(root, given)
     steps = [_step(reading, step, given) for step in given.get("steps", [])] if not problems else []
     return None if problems else _definition(name, given, steps)
 
@@ -180,7 +178,7 @@ def _step(reading: Reading, step: RawStep, whole: Mapping[str, Any]) -> StepDefi
         run=_command(given.get("run")),
         target=given.get("call") or given.get("workflow"),
         approval=_approval(given["approve"]) if kind is StepKind.APPROVE else None,
-        arguments=given.get("with", {}),
+        arguments=given.get("with", given.get("args", {})),
         needs=tuple(given.get("needs", ())),
         when=bare_expression(given["when"])[0].strip() if "when" in given else None,
         trigger=given.get("trigger", Trigger.NONE_FAILED),
@@ -216,10 +214,15 @@ def _approval(given: Mapping[str, Any]) -> Approval:
 
 def _undo(reading: Reading, node: MappingNode, given: Mapping[str, Any]) -> Undo | None:
     below = node.entries["undo"][1]
-    if "run" not in given:
-        reading.add(below.mark, "undo has no run", None, "give run:")
+    if ("run" in given) == ("call" in given):
+        wrong = "undo has run or call, not both" if "run" in given else "undo has no run"
+        reading.add(below.mark, wrong, None, "give run: or call:")
         return None
-    command = _command(given["run"])
+    arguments = given.get("with", given.get("args"))
+    if arguments is not None and ("run" in given or ("with" in given and "args" in given)):
+        wrong = "with means nothing beside run" if "run" in given else "with and args"
+        reading.add(below.mark, wrong, None, "keep one")
+    command = Call(given["call"], arguments or {}) if "call" in given else _command(given["run"])
     retry = _retry(reading, below, {}, given.get("retry", {}))
     return None if command is None else Undo(command, given.get("timeout"), retry)
 

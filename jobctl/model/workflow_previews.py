@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shlex import join
 
 from jobctl.errors import EvaluationError
+from jobctl.model.calls import Call
 from jobctl.model.documents import Json
 from jobctl.model.parameters import shown
 from jobctl.model.step_jobs import condition_of, line_of, template_of
@@ -79,7 +80,7 @@ def preview(
             does=_does(step, names, bundle),
             when=_condition(step, names),
             items=_items(step, names),
-            undo=None if step.undo is None else _command(step.undo.run, names),
+            undo=None if step.undo is None else _undo(step.undo.run, names),
             directory=_directory(definition.directory_of(step), directory, names),
             usual_seconds=usual.get(step.id),
         )
@@ -108,14 +109,24 @@ def _does(step: StepDefinition, names: Mapping[str, Json], bundle: WorkflowBundl
     if step.kind is StepKind.RUN:
         return _command(step.run or "", names)
     target = step.target or ""
-    given = "".join(
-        f" {name}={_text(value, names) if isinstance(value, str) else shown(value)}"
-        for name, value in step.arguments.items()
-    )
+    given = _given(step.arguments, names)
     if step.kind is StepKind.CALL:
         return f"calls {target}{given}"
     count = len(bundle.parts[target].definition.steps)
     return f"runs {target} ({count} step{'s' * (count != 1)}){given}"
+
+
+def _given(arguments: Mapping[str, Json], names: Mapping[str, Json]) -> str:
+    return "".join(
+        f" {name}={_text(value, names) if isinstance(value, str) else shown(value)}"
+        for name, value in arguments.items()
+    )
+
+
+def _undo(undo: Command | Call, names: Mapping[str, Json]) -> str:
+    if isinstance(undo, Call):
+        return f"calls {undo.function}{_given(undo.args, names)}"
+    return _command(undo, names)
 
 
 def _command(command: Command, names: Mapping[str, Json]) -> str:

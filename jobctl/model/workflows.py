@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobctl.errors import BadInputError
+from jobctl.model.calls import Call
 from jobctl.model.documents import Json, canonical_json
 from jobctl.model.names import parse_whole
 from jobctl.model.parameters import Parameter, ParameterType
@@ -85,13 +86,15 @@ class Approval:
 class Undo:
     """What takes back what a step did."""
 
-    run: Command
+    run: Command | Call
     timeout_seconds: float | None = None
     retry: RetryPolicy = NO_RETRY
 
     def document(self) -> Json:
         """As a file writes it: the command alone where there is no more."""
         more = _given({"timeout": self.timeout_seconds, "retry": retry_document(self.retry)})
+        if isinstance(self.run, Call):
+            return {"call": self.run.function, **_given({"with": dict(self.run.args) or None}), **more}
         run = _command_document(self.run)
         return {"run": run, **more} if more else run
 
@@ -239,6 +242,17 @@ class WorkflowDefinition:
     def needs(self) -> dict[str, tuple[str, ...]]:
         """What each step needs, in the order of the file."""
         return {step.id: step.needs for step in self.steps}
+
+    @property
+    def calls(self) -> list[tuple[str, Call]]:
+        """Every function that it calls itself, with the step; texts of the arguments may hold ``${{ }}``."""
+        found = [
+            (step.id, Call(step.target or "", step.arguments))
+            for step in self.steps
+            if step.kind is StepKind.CALL
+        ]
+        undone = ((step.id, step.undo.run) for step in self.steps if step.undo is not None)
+        return [*found, *((step_id, run) for step_id, run in undone if isinstance(run, Call))]
 
     @property
     def spec_hashes(self) -> dict[str, str]:

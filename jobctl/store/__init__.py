@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from jobctl.store.attempts import Attempts
     from jobctl.store.batches import Batches
     from jobctl.store.blockers import Blockers
+    from jobctl.store.claims import Claims
     from jobctl.store.daemons import Daemons
     from jobctl.store.definitions import Definitions
+    from jobctl.store.function_jobs import FunctionJobs
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from jobctl.store.run_pauses import RunPauses
     from jobctl.store.runs import Runs
     from jobctl.store.schedules import Schedules
+    from jobctl.store.signatures import Signatures
     from jobctl.store.steps import Steps
     from jobctl.store.submissions import Submissions
     from jobctl.store.transitions import Transitions
     from jobctl.store.undos import Undos
+    from jobctl.store.workers import Workers
     from jobctl.store.workflow_figures import WorkflowFigures
     from jobctl.store.workflow_questions import WorkflowQuestions
     from jobctl.store.workflows import Workflows
@@ -106,6 +110,34 @@ class Store:
         from jobctl.store.transitions import Transitions
 
         return Transitions(self.database, self.events)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Jobs handed to lives."""
+        from jobctl.store.claims import Claims
+
+        return Claims(self.database, self.events, self.transitions)
+
+    @cached_property
+    def functions(self) -> FunctionJobs:
+        """Jobs handed to workers, and how they ended."""
+        from jobctl.store.function_jobs import FunctionJobs
+
+        return FunctionJobs(self.database, self.events)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Warm children that execute functions."""
+        from jobctl.store.workers import Workers
+
+        return Workers(self.database)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """Functions that may be called, and what each takes."""
+        from jobctl.store.signatures import Signatures
+
+        return Signatures(self.database)
 
     @cached_property
     def attempts(self) -> Attempts:

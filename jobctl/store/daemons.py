@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from jobctl.model.calls import Call, call_of
 from jobctl.model.daemons import (
     Autostart,
     Daemon,
@@ -241,6 +242,8 @@ def definition_text(definition: DaemonDefinition) -> str:
             continue
         if isinstance(value, Readiness):
             value = [value.kind.value, value.text]
+        elif isinstance(value, Call):
+            value = value.document()
         elif isinstance(value, Mapping):
             value = dict(value)
         found[field.name] = value
@@ -253,6 +256,8 @@ def definition_of(text: str) -> DaemonDefinition:
     for name in ("command", "depends_on", "success_codes"):
         if name in found:
             found[name] = tuple(found[name])
+    if "call" in found:
+        found["call"] = call_of(found["call"])
     if "autostart" in found:
         found["autostart"] = Autostart(found["autostart"])
     if "restart" in found:

@@ -14,7 +14,11 @@ EventRow = tuple[int, str, str, Any, str | None]
 
 def job_event(at: int, kind: EventKind, job_id: int, data: Mapping[str, object] | None = None) -> EventRow:
     """The row of an event about a job, for ``Events.add_rows``."""
-    return (at, kind.value, "job", job_id, None if data is None else json.dumps(data, separators=(",", ":")))
+    return (at, kind.value, "job", job_id, None if data is None else _encode(data))
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""``json.dumps`` would make an encoder for each event."""
 
 
 class Events:

@@ -155,7 +155,11 @@ class Gates:
         )
         return row is not None
 
-    # --- locks ---
+    # --- locks and resources ---
+
+    def takes_all(self, job_id: JobId, lock_key: str | None) -> bool:
+        """Whether the queued job has its lock and its resources; otherwise it steps aside and has neither."""
+        return self.takes_lock(job_id, lock_key) and self.takes_resources(job_id) is not None
 
     def takes_lock(self, job_id: JobId, lock_key: str | None) -> bool:
         """Whether the queued job may run as far as its lock is concerned; otherwise it steps aside."""

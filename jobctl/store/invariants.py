@@ -182,5 +182,8 @@ INVARIANTS = (
         _OLD_IDS,
         since=7,
     ),
+    Invariant(
+        "worker_ids", "no number of a worker will be used again", _reused("workers"), _OLD_IDS, since=10
+    ),
     Invariant("daemon_ids", "no id of a daemon will be used again", _reused("daemons"), _OLD_IDS, since=8),
 )

@@ -19,6 +19,12 @@ _COLUMNS = (
 )
 
 
+_RUNNING = (
+    "SELECT queue, count(*)-count(worker_id)+count(DISTINCT worker_id) FROM jobs"
+    " WHERE state='running' AND life_id IS NOT NULL GROUP BY queue"
+)
+
+
 class Queues:
     """The queues table. Writing methods expect an open write transaction."""
 
@@ -46,19 +52,18 @@ class Queues:
         self._database.many("INSERT INTO resources(name, total) VALUES(?,?)", sorted(totals.items()))
 
     def running(self) -> dict[str, int]:
-        """How many jobs run in each queue that has any, whoever runs them; a batch takes no slot."""
-        return dict(
-            self._database.rows(
-                "SELECT queue, count(*) FROM jobs WHERE state='running' AND life_id IS NOT NULL GROUP BY queue"
-            )
-        )
+        """How many slots are taken in each queue that has any, whoever took them.
+
+        A batch takes none; a worker takes one, however many jobs it has in hand.
+        """
+        return dict(self._database.rows(_RUNNING))
 
     def list(self) -> builtins.list[Queue]:
         """Every queue with its counts, ``default`` first."""
         rows = self._database.rows(
             f"SELECT {_COLUMNS},"
-            " (SELECT count(*) FROM jobs j WHERE j.state='running' AND j.queue=q.name"
-            " AND j.life_id IS NOT NULL),"
+            " (SELECT count(*)-count(j.worker_id)+count(DISTINCT j.worker_id) FROM jobs j"
+            " WHERE j.state='running' AND j.queue=q.name AND j.life_id IS NOT NULL),"
             " (SELECT count(*) FROM jobs j WHERE j.state='queued' AND j.queue=q.name) FROM queues q"
             " ORDER BY q.name<>'default', q.name"
         )

@@ -24,6 +24,8 @@ def spec_text(spec: JobSpec) -> str:
     }
     if spec.command:
         found["command"] = spec.command
+    if spec.call is not None:
+        found["call"] = spec.call.document()
     if spec.env:
         found["env"] = dict(spec.env)
     if spec.secret_env:
@@ -44,6 +46,10 @@ def spec_of(text: str) -> JobSpec:
     for name in ("command", "secret_env"):
         if name in found:
             found[name] = tuple(found[name])
+    if "call" in found:
+        from jobctl.model.calls import call_of  # only function jobs pay for it
+
+        found["call"] = call_of(found["call"])
     if "on_crash" in found:
         found["on_crash"] = OnCrash(found["on_crash"])
     if "retry" in found:

@@ -37,7 +37,7 @@ class Cause(StrEnum):
     MEMORY = "memory"
 
 
-_OUTCOMES = {
+OUTCOMES = {
     Cause.CANCEL: (Outcome.CANCELLED, Reason.REQUESTED),
     Cause.TIMEOUT: (Outcome.TIMEOUT, Reason.TIMEOUT),
     Cause.STOP: (Outcome.CANCELLED, Reason.STOPPED),
@@ -234,6 +234,15 @@ class ActiveAttempt:
             return False
         return record is None or record.code in STOP_CODES
 
+    @property
+    def leftovers(self) -> Tree:
+        """What is to be gone before the job counts as ended."""
+        return self.tree
+
+    def read_result(self) -> tuple[object, str | None]:
+        """What the job handed back (None if nothing), and why that is unusable if it is."""
+        return self.directory.read_result()
+
     def ending(self) -> AttemptEnd:
         """How it ended, from the exit record and from what jobctl itself did.
 
@@ -265,7 +274,7 @@ def end_of(
     code = None if record is None else record.code
     name = None if code is None else signal_name(code - 128)
     if cause is not None:
-        outcome, reason = _OUTCOMES[cause]
+        outcome, reason = OUTCOMES[cause]
         return AttemptEnd(outcome, reason, code, name, error)
     if code is None:
         how = (

@@ -19,8 +19,10 @@ from jobctl.executors.trees import Tree
 from jobctl.model.daemons import Daemon, DaemonDefinition, Generation, ReadyKind
 from jobctl.model.homes import Home
 from jobctl.supervisor.checks import Check, Rhythm
+from jobctl.supervisor.daemon_functions import DaemonFunctions
 from jobctl.supervisor.daemon_orders import (
     check_environment,
+    command_argv,
     daemon_order,
     heartbeat_path,
     log_path,
@@ -47,6 +49,7 @@ class DaemonMeans:
     receiver: NotifyReceiver
     compressor: Compressor
     spread: Callable[[], float]
+    functions: DaemonFunctions
 
     def new_output(self, daemon: Daemon) -> DaemonOutput:
         """What takes the daemon's output into its log."""
@@ -64,11 +67,13 @@ class DaemonMeans:
             OSError: its directories or its socket cannot be made.
         """
         make_directories(self.home, daemon.name)
+        definition, call = daemon.definition, daemon.definition.call
+        argv = command_argv(definition) if call is None else self.functions.argv(daemon.name, call)
         self._heartbeat_file(daemon.name).forget()
         tree = self.identities.daemon_tree(daemon.id, number)
         run = self.identities.daemon_run(daemon.id, number)
         order = daemon_order(
-            self.home, daemon.definition, number, run, tree.tag, self.listen(daemon.name, tree)
+            self.home, definition, number, run, tree.tag, self.listen(daemon.name, tree), argv
         )
         started = self.executor.start(order)
         return DaemonProcess(

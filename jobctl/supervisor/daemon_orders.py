@@ -37,7 +37,13 @@ def make_directories(home: Home, name: str) -> None:
 
 
 def daemon_order(
-    home: Home, definition: DaemonDefinition, generation: Generation, run: bytes, tag: int, socket: str
+    home: Home,
+    definition: DaemonDefinition,
+    generation: Generation,
+    run: bytes,
+    tag: int,
+    socket: str,
+    argv: tuple[bytes, ...],
 ) -> AttemptOrder:
     """The order for one generation; ``run`` is its ``JOBCTL_RUN``, ``socket`` its ``NOTIFY_SOCKET``.
 
@@ -46,7 +52,8 @@ def daemon_order(
     """
     environment = _environment(home, definition, run)
     environment[b"NOTIFY_SOCKET"] = os.fsencode(socket)
-    argv, cwd = tuple(_bytes(word) for word in definition.argv()), _bytes(definition.cwd)
+    environment[b"JOBCTL_STOP_SIGNAL"] = definition.stop_signal.encode()
+    cwd = _bytes(definition.cwd)
     if definition.watchdog_seconds is not None:
         environment[b"WATCHDOG_USEC"] = b"%d" % round(definition.watchdog_seconds * 1_000_000)
         found = resolve(argv, cwd, environment.get(b"PATH"))
@@ -65,6 +72,11 @@ def daemon_order(
         nice=0,
         tag=tag,
     )
+
+
+def command_argv(definition: DaemonDefinition) -> tuple[bytes, ...]:
+    """The argument vector of a daemon that is a command."""
+    return tuple(_bytes(word) for word in definition.argv())
 
 
 def check_environment(home: Home, definition: DaemonDefinition, run: bytes) -> dict[bytes, bytes]:

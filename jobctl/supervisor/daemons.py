@@ -21,6 +21,7 @@ from jobctl.model.daemons import Daemon, DaemonId, DaemonState, Wanted
 from jobctl.model.lives import StopMode
 from jobctl.store import Store
 from jobctl.store.daemons import Intent
+from jobctl.supervisor.daemon_functions import DaemonFunctions
 from jobctl.supervisor.daemon_means import DaemonMeans
 from jobctl.supervisor.daemon_recovery import DaemonRecovery, wanted_at_start
 from jobctl.supervisor.haste import Haste
@@ -42,6 +43,7 @@ class DaemonKeeper:
         clock: wall and monotonic time.
         executor: starts generations.
         identities: what tells their processes from all others.
+        functions: starts those that are functions.
         spread: numbers in [0, 1) for the jitter of back-offs.
     """
 
@@ -51,14 +53,17 @@ class DaemonKeeper:
         clock: Clock,
         executor: Executor,
         identities: Identities,
+        functions: DaemonFunctions,
         spread: Callable[[], float] = random.random,
     ) -> None:
         self.wakeups: Wakeups | None = None
+        self.functions = functions
         self._store = store
         self._clock = clock
         self._kept: dict[DaemonId, KeptDaemon] = {}
+        receiver = NotifyReceiver(clock, self._poke)
         self._means = DaemonMeans(
-            store.home, clock, identities, executor, NotifyReceiver(clock, self._poke), Compressor(), spread
+            store.home, clock, identities, executor, receiver, Compressor(), spread, functions
         )
         self._recovery = DaemonRecovery(store.home, identities, clock)
         self._recovered = False

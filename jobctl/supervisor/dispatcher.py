@@ -24,8 +24,10 @@ from jobctl.store import Store
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.environments import Environments
+from jobctl.supervisor.handouts import Share
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
+from jobctl.supervisor.workers import Workers
 
 SPAWN_SECONDS_A_TURN = 0.020
 """A turn spawns for at most this long and claims no more than that (DESIGN section 6)."""
@@ -45,8 +47,15 @@ class Dispatcher:
     """Claims and starts for one life."""
 
     def __init__(
-        self, store: Store, lifeline: Lifeline, clock: Clock, executor: Executor, identities: Identities
+        self,
+        store: Store,
+        lifeline: Lifeline,
+        clock: Clock,
+        executor: Executor,
+        identities: Identities,
+        workers: Workers,
     ) -> None:
+        self._workers = workers
         self._store = store
         self._lifeline = lifeline
         self._clock = clock
@@ -54,27 +63,61 @@ class Dispatcher:
         self._identities = identities
         self._environments = Environments(store)
         self._spawn_seconds = 0.001
+        self._turn = 0
         self.default_concurrency: int | None = None
         """``up --concurrency``: the slots of the queue ``default`` during this life."""
         self.next_token_at: int | None = None
         """When a queue's rate allows one more start; milliseconds UTC."""
 
     def claim(self, now: int) -> tuple[list[Claim], bool]:
-        """The claims of this turn, and whether more could have been claimed; in an open write transaction."""
+        """The claims of this turn, and whether more could have been claimed; in an open write transaction.
+
+        Functions are claimed for workers, which are told by themselves.
+        """
+        self._workers.begin_claims()
+        found = self._claim_all(now)
+        self._workers.end_claims(now)
+        return found
+
+    def _claim_all(self, now: int) -> tuple[list[Claim], bool]:
         budget = max(1, int(SPAWN_SECONDS_A_TURN / self._spawn_seconds))
         running = self._store.queues.running()
         claims: list[Claim] = []
         self.next_token_at = None
-        for queue in self._store.queues.limits():
+        for queue in self._in_turn(self._store.queues.limits()):
             slots = self._slots(queue, running.get(queue.name, 0))
+            share = self._claim_functions(queue, slots, now)
+            slots -= share.slots
+            if share.commands is not None:
+                slots = min(slots, share.commands)
             if not slots:
                 continue
             allowed = min(slots, budget - len(claims))
             if allowed == 0:
                 return claims, True
             claims += self._claim_from(queue, allowed, now)
-        more, self._store.transitions.more_gated = self._store.transitions.more_gated, False
+        more, self._store.claims.more_gated = self._store.claims.more_gated, False
         return claims, more or len(claims) >= budget
+
+    def _in_turn(self, queues: list[Queue]) -> list[Queue]:
+        """Another queue goes first each time: workers are shared by all of them."""
+        if len(queues) < 2:
+            return queues
+        self._turn = (self._turn + 1) % len(queues)
+        return queues[self._turn :] + queues[: self._turn]
+
+    def _claim_functions(self, queue: Queue, slots: int, now: int) -> Share:
+        """What functions took of the queue's slots, within its rate."""
+        tokens = queue.starts_allowed(now)
+        free = slots if queue.rate is None else min(slots, int(tokens))
+        if queue.paused or (queue.rate is not None and not free):
+            return Share()
+        share = self._workers.handouts.claim_from(queue, free, now)
+        if share.slots and queue.rate is not None:
+            self._store.queues.spend_tokens(queue.name, tokens - share.slots, now)
+            self._note_token(now + math.ceil(queue.rate.seconds_until_one(tokens - share.slots) * 1000))
+            share.commands = 0  # the tokens of this turn are counted once
+        return share
 
     def _claim_from(self, queue: Queue, slots: int, now: int) -> list[Claim]:
         """At most ``slots`` claims of one queue, and no more than its rate allows."""
@@ -84,7 +127,7 @@ class Dispatcher:
             return []
         count = slots if queue.rate is None else min(slots, int(tokens))
         token = self._lifeline.next_token()
-        claims = self._store.transitions.claim(self._lifeline.id, queue.name, count, token, now)
+        claims = self._store.claims.claim(self._lifeline.id, queue.name, count, token, now)
         if claims and queue.rate is not None:
             self._store.queues.spend_tokens(queue.name, tokens - len(claims), now)
             self._note_token(now + math.ceil(queue.rate.seconds_until_one(tokens - len(claims)) * 1000))
@@ -99,13 +142,20 @@ class Dispatcher:
         for queue in self._store.queues.limits():
             if queue.name != queue_name or not queue.free_slots(running) or queue.starts_allowed(now) < 1:
                 continue
-            claims = self._store.transitions.claim_reserved(
-                self._lifeline.id, self._lifeline.next_token(), now
-            )
+            if self._claim_reserved_function(now):
+                return []
+            claims = self._store.claims.claim_reserved(self._lifeline.id, self._lifeline.next_token(), now)
             if claims and queue.rate is not None:
                 self._store.queues.spend_tokens(queue.name, queue.starts_allowed(now) - 1, now)
             return claims
         return []
+
+    def _claim_reserved_function(self, now: int) -> bool:
+        """Whether the reserved job is a function: then a worker gets it once there is one."""
+        self._workers.begin_claims()
+        is_function = self._workers.handouts.claim_reserved(now)
+        self._workers.end_claims(now)
+        return is_function
 
     def _slots(self, queue: Queue, running: int) -> int:
         if queue.name == DEFAULT_QUEUE and self.default_concurrency is not None:

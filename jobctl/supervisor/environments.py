@@ -110,11 +110,22 @@ class Secrets:
         Raises:
             SecretsError: others may read the file, it is no regular one, or unreadable.
         """
+        return self._current().get(name)
+
+    def variables(self) -> dict[bytes, bytes]:
+        """All of them, as an environment has them.
+
+        Raises:
+            SecretsError: as :meth:`get`.
+        """
+        return {_bytes(name): _bytes(value) for name, value in self._current().items()}
+
+    def _current(self) -> Mapping[str, str]:
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
             self._seen, self._values = None, {}
-            return None
+            return {}
         except OSError as error:
             raise self._unusable(f"cannot read the secrets ({error.strerror})") from None
         # The instant of the last change of owner and mode is in it: a file made unsafe is read, and refused, anew.
@@ -122,7 +133,7 @@ class Secrets:
         if identity != self._seen:
             self._values = self._read()
             self._seen = identity
-        return self._values.get(name)
+        return self._values
 
     def _read(self) -> dict[str, str]:
         self._seen = None

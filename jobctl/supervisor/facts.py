@@ -20,6 +20,7 @@ from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.dispatcher import Started
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.watcher import Watcher
+from jobctl.supervisor.workers import Workers
 
 _UNSUCCESSFUL = TERMINAL - {JobStatus.COMPLETED}
 
@@ -32,12 +33,20 @@ class Facts:
         lifeline: this process's life.
         clock: of ends whose instant nobody knows better.
         watcher: has the attempts that run, their progress and pauses.
+        workers: have the functions that left nothing to watch.
         spread: numbers in [0, 1) for the jitter of back-offs.
     """
 
     def __init__(
-        self, store: Store, lifeline: Lifeline, clock: Clock, watcher: Watcher, spread: Callable[[], float]
+        self,
+        store: Store,
+        lifeline: Lifeline,
+        clock: Clock,
+        watcher: Watcher,
+        workers: Workers,
+        spread: Callable[[], float],
     ) -> None:
+        self._workers = workers
         self._store = store
         self._lifeline = lifeline
         self._clock = clock
@@ -62,12 +71,16 @@ class Facts:
     def are_any(self) -> bool:
         """Whether there is anything to record."""
         seen = self._watcher.progressed or self._watcher.pauses or self._watcher.notes
-        return self.of_attempts or bool(seen)
+        return self.of_attempts or bool(seen) or self._workers.want_a_turn
 
     # --- collect ---
 
     def note_conclusions(self) -> None:
         """What follows from each end waits for the next transaction."""
+        self.starts += self._workers.news.take_starts()
+        for claim, end in self._workers.take_failures():
+            self.starts.append(StartFact(claim, None))
+            self._note_end(claim, None, end)
         for conclusion in self._watcher.take_concluded():
             attempt = conclusion.attempt
             self._note_end(
@@ -89,8 +102,18 @@ class Facts:
             self._note_end(claim, None, end)
         if started.refused:
             self.refused += started.refused
-            self._refusal = started.refusal if started.refusal != self._last_refusal else None
-            self._last_refusal = started.refusal
+            self._note_refusal(started.refusal)
+
+    def note_workers(self) -> None:
+        """Why no worker could be started or told of its jobs waits for the next transaction."""
+        refusal, self._workers.refusal = self._workers.refusal, None
+        if refusal is not None:
+            self._note_refusal(refusal)
+
+    def _note_refusal(self, refusal: str | None) -> None:
+        """Said once while it stays the same."""
+        self._refusal = refusal if refusal != self._last_refusal else None
+        self._last_refusal = refusal
 
     def _note_end(
         self,
@@ -121,7 +144,7 @@ class Facts:
         transitions, life = self._store.transitions, self._lifeline.id
         self._failures = 0
         for claim in self.refused:
-            transitions.give_back(claim, now)
+            self._store.claims.give_back(claim, now)
         if self._refusal is not None:
             kind, why = EventKind.SUPERVISOR_START_REFUSED, {"error": self._refusal}
             self._store.events.add(now, kind, Entity.SUPERVISOR, life, why)
@@ -135,6 +158,8 @@ class Facts:
         self._store.events.add_rows(
             job_event(now, kind, job_id, data) for kind, job_id, data in self._watcher.notes
         )
+        self._workers.record(now)
+        self._failures += self._workers.unsuccessful
         for end in self.ends:
             self._record_end(end, now)
         transitions.promote_due(now)
@@ -156,9 +181,10 @@ class Facts:
         self.failed_jobs += self._failures
         for end in self.ends:
             self._watcher.forget(end.claim.job_id)
-        if self.ends and self._lifeline.kind is LifeKind.RUN:
+        if (self.ends or self._workers.news.ends) and self._lifeline.kind is LifeKind.RUN:
             wake(self._store.home)  # a slot is free for others
         self.starts, self.ends, self.refused, self._refusal = [], [], [], None
+        self._workers.recorded()
         self._watcher.progressed.clear()
         self._watcher.pauses.clear()
         self._watcher.notes.clear()

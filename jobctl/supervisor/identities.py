@@ -13,6 +13,7 @@ from jobctl.store.transitions import Claim
 
 _NUMBERS = (1 << 40) - 1
 _DAEMON_BIT = 1 << 39
+_WORKER_BIT = 1 << 38
 _IDS = (1 << 15) - 1
 _GENERATIONS = (1 << 24) - 1
 
@@ -40,6 +41,25 @@ class Identities:
     def tree_of_child(self, claim: Claim, pid: int) -> Tree:
         """The tree below a shim that is our own unreaped child: nobody else can have its pid."""
         return Tree(pid, None, pid, self.tag(claim), b"JOBCTL_RUN=" + self.run(claim))
+
+    # --- workers ---
+
+    def worker_run(self, worker: int) -> bytes:
+        """The value of ``JOBCTL_RUN`` that a worker starts with; its jobs' children get that of the job."""
+        return f"{self._prefix}.w{worker}".encode()
+
+    def worker_tag(self, worker: int) -> int:
+        """The tag of a worker: of the 40 bits of a job and its attempt the first are 01 (job ids end at 2^30 there)."""
+        number = _WORKER_BIT | worker & (_WORKER_BIT - 1)
+        return attempt_tag(self._store_hash, number >> 8, number & 0xFF)
+
+    def worker_tree(self, worker: int) -> Tree:
+        """A worker and whatever came from it: the worker is one of its members, it has no shim."""
+        return Tree(None, None, None, self.worker_tag(worker), b"JOBCTL_RUN=" + self.worker_run(worker))
+
+    def call_tree(self, claim: Claim) -> Tree:
+        """What one function job started, by its marker alone: the tag is that of all jobs of its worker."""
+        return Tree(None, None, None, 0, b"JOBCTL_RUN=" + self.run(claim))
 
     # --- daemons ---
 

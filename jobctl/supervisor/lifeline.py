@@ -18,6 +18,8 @@ from jobctl.model.states import LifeId, Token
 from jobctl.store import Store
 from jobctl.store.database import CALLER_TIMEOUT_SECONDS
 
+WORKER_POKE = b"j"
+"""A worker has something to read in its journal, which is read in every turn: no more than that has changed."""
 _LOCK_RETRY_SECONDS = 0.5
 """An ``up`` right after a killed one waits this long for the lock."""
 
@@ -56,11 +58,11 @@ class Lifeline:
         return Token((self.id << 32) | self._claims)
 
     def drain_wake(self) -> bool:
-        """Whether anybody poked this life since the last call."""
+        """Whether anybody but a worker poked this life since the last call."""
         poked = False
         with contextlib.suppress(BlockingIOError):
-            while os.read(self.wake, 4096):
-                poked = True
+            while found := os.read(self.wake, 4096):
+                poked = poked or found.strip(WORKER_POKE) != b""
         return poked
 
     def end(self, reason: str) -> None:

@@ -58,7 +58,10 @@ class PrivateLife:
                 self._wakeups, until=lambda: self._heed(on_stop, on_turn) or self._ended() is not None
             )
             status = None if self._supervisor.stopping is StopMode.LEAVE_RUNNING else self._ended()
-            self._supervisor.watcher.abandon()
+            if status is not None and self._supervisor.workers.kept:
+                self._supervisor.stop(StopMode.DRAIN)  # its worker closes what it has open
+                self._supervisor.run(self._wakeups)
+            self._supervisor.abandon()
             self._lifeline.end("left" if status is None else "done")
         finally:
             self._wakeups.close()

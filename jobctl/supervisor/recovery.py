@@ -14,18 +14,24 @@ from jobctl.executors.attempts import AttemptDirectory, ExitRecord
 from jobctl.executors.pauses import resume
 from jobctl.executors.processes import ProcessTable
 from jobctl.executors.trees import members
-from jobctl.model.states import LifeId
+from jobctl.model.states import LifeId, WorkerId
 from jobctl.store import Store
 from jobctl.store.transitions import Claim, StartFact
 from jobctl.supervisor.attempts import COARSE_MS, ActiveAttempt, Cause
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline, remove_files
+from jobctl.supervisor.workers import Workers
 
 
 class Recovery:
     """Recovers for one life."""
 
-    def __init__(self, store: Store, lifeline: Lifeline, clock: Clock, identities: Identities) -> None:
+    def __init__(
+        self, store: Store, lifeline: Lifeline, clock: Clock, identities: Identities, workers: Workers
+    ) -> None:
+        self._workers = workers
+        self._pruned = False
+        """Whether what dead lives left of workers was looked for once."""
         self._store = store
         self._lifeline = lifeline
         self._clock = clock
@@ -41,11 +47,38 @@ class Recovery:
         dead = [life for life in self._holders() if not self._alive(life)]
         for life in dead:
             self._take_over_from(life, deliver)
+        orphaned = self._adopt_workers()
+        if not self._pruned:
+            self._pruned = True
+            self._workers.prune()
         buried = self._bury()
-        return bool(dead) or buried
+        return bool(dead) or orphaned or buried
+
+    def _adopt_workers(self) -> bool:
+        """Workers of dead lives are this life's to wait for, and what they have in hand is its own."""
+        found = [
+            (worker, life) for worker, life in self._store.workers.unended()
+            if worker not in self._workers.kept and life != self._lifeline.id and not self._alive(life)
+        ]  # fmt: skip
+        dead = {life for _, life in found} | {life for life in self._holders() if not self._alive(life)}
+        orphans = [claim for life in sorted(dead) for claim in self._store.claims.orphans(life)]
+        claims = [claim for claim in orphans if claim.worker_id is not None]
+        if not found and not claims:
+            return False
+        taken: dict[WorkerId, list[Claim]] = {worker: [] for worker, _ in found}
+        with self._store.write():
+            for worker in taken:
+                self._store.workers.take_over(worker, self._lifeline.id)
+            for claim in claims:
+                mine = self._store.claims.take_over(claim, self._lifeline.id, self._lifeline.next_token())
+                if mine is not None and mine.worker_id is not None:
+                    taken.setdefault(mine.worker_id, []).append(mine)
+        for worker, held in taken.items():
+            self._workers.adopt(worker, held)
+        return True
 
     def _holders(self) -> list[LifeId]:
-        return [life for life in self._store.transitions.holders() if life != self._lifeline.id]
+        return [life for life in self._store.claims.holders() if life != self._lifeline.id]
 
     def _alive(self, life: LifeId) -> bool:
         return is_locked(f"{self._store.home.life(life)}/lock")
@@ -68,7 +101,8 @@ class Recovery:
 
     def _take_over_from(self, life: LifeId, deliver: Callable[[ActiveAttempt], None]) -> None:
         table = ProcessTable.read()
-        found = [(claim, self._probed(claim, table)) for claim in self._store.transitions.orphans(life)]
+        claims = [claim for claim in self._store.claims.orphans(life) if claim.worker_id is None]
+        found = [(claim, self._probed(claim, table)) for claim in claims]
         if self._store.lives.was_stopping_jobs(life):
             for _, attempt in found:
                 if attempt is not None:
@@ -87,11 +121,11 @@ class Recovery:
     def _take(self, claim: Claim, attempt: ActiveAttempt | None) -> bool:
         """Whether the job is this life's now; one that never started goes back to its queue."""
         moves, now = self._store.transitions, self._clock.now_ms()
-        mine = moves.take_over(claim, self._lifeline.id, self._lifeline.next_token())
+        mine = self._store.claims.take_over(claim, self._lifeline.id, self._lifeline.next_token())
         if mine is None:
             return False
         if attempt is None:
-            moves.give_back(mine, now)
+            self._store.claims.give_back(mine, now)
             return True
         attempt.claim = mine
         running = attempt.leader_ended_at is None

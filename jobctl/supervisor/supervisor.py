@@ -34,6 +34,7 @@ from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.scheduler import Scheduler
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
+from jobctl.supervisor.workers import Workers
 
 if TYPE_CHECKING:
     from jobctl.supervisor.daemons import DaemonKeeper
@@ -114,21 +115,24 @@ class Supervisor:
         self._listener = listener
         self._cursor = lifeline.events_before
         identities = Identities(store)
-        self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities)
-        self._recovery = Recovery(store, lifeline, clock, identities)
         self.watcher = Watcher(clock, identities, settings.progress_interval, settings.log_cap)
-        self._facts = Facts(store, lifeline, clock, self.watcher, spread)
+        self.workers = Workers(store, lifeline, clock, settings, identities, self.watcher, spread)
+        self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities, self.workers)
+        self._recovery = Recovery(store, lifeline, clock, identities, self.workers)
+        self._facts = Facts(store, lifeline, clock, self.watcher, self.workers, spread)
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
         self.pruner = Pruner(store, clock, settings)
         self._recovered = lifeline.kind is LifeKind.RUN
         if lifeline.kind is LifeKind.UP:
-            from jobctl.supervisor.daemons import DaemonKeeper  # `run` does without
+            from jobctl.supervisor.daemon_functions import DaemonFunctions  # `run` does without
+            from jobctl.supervisor.daemons import DaemonKeeper
             from jobctl.supervisor.workflows import Workflows
 
             self.workflows = Workflows(store)
             self.scheduler = Scheduler(store, lifeline.id, clock, settings)
-            self.daemons = DaemonKeeper(store, clock, executor, identities, spread)
-            self.watcher.stranger_ended = self.daemons.reaped
+            functions = DaemonFunctions(store, settings)
+            self.daemons = DaemonKeeper(store, clock, executor, identities, functions, spread)
+        self.watcher.stranger_ended = self._stranger_ended
         self._claims: list[Claim] = []
         store.database.set_timeout(SUPERVISOR_TIMEOUT_SECONDS)
 
@@ -141,15 +145,19 @@ class Supervisor:
             self.scheduler.watch_clocks()
         self._reload()
         self.watcher.reap()
+        self.workers.collect()
+        if self.stopping is not None and not self._runs_jobs:
+            self.workers.retire_all()
         if self.daemons is not None:
             self.daemons.keep(
-                self.stopping, jobs_run=bool(self.watcher.active), grace=self.stop_grace,
+                self.stopping, jobs_run=self._runs_jobs, grace=self.stop_grace,
                 signals=0 if self._wakeups is None else self._wakeups.stops,
             )  # fmt: skip
         self.watcher.probe_adopted()
         self.watcher.sweep_leftovers()
         self.watcher.enforce_timeouts()
         self.watcher.advance_kills()
+        self.workers.advance_kills()
         self.watcher.advance_pauses()
         self.watcher.read_progress()
         self.watcher.read_outputs()
@@ -193,7 +201,13 @@ class Supervisor:
             return False
         if self.stopping is StopMode.LEAVE_RUNNING:
             return self.daemons is None or not self.daemons.is_due
-        return not self.watcher.active and (self.daemons is None or self.daemons.is_at_rest)
+        if self._runs_jobs or not self.workers.are_at_rest:
+            return False
+        return self.daemons is None or self.daemons.is_at_rest
+
+    @property
+    def _runs_jobs(self) -> bool:
+        return bool(self.watcher.active) or self.workers.have_jobs
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
@@ -216,6 +230,9 @@ class Supervisor:
         due = self.watcher.pause_seconds()
         if due is not None:
             waits.append(due)
+        at_work = self.workers.pause_seconds()
+        if at_work is not None:
+            waits.append(at_work)
         if self._resume_claims_at is not None:
             waits.append(self._resume_claims_at - now)
         if self._next_due is not None:
@@ -236,8 +253,17 @@ class Supervisor:
     def abandon(self) -> None:
         """What runs goes on without this supervisor, for the next one to adopt."""
         self.watcher.abandon()
+        self.workers.abandon()
+        self._reloads.close()
         if self.daemons is not None:
             self.daemons.abandon()
+
+    def _stranger_ended(self, pid: int, status: int) -> None:
+        """A child that leads no attempt has been reaped."""
+        if self.workers.reaped(pid, status) or self._reloads.reaped(pid, status):
+            return
+        if self.daemons is not None:
+            self.daemons.reaped(pid, status)
 
     def _hear(self) -> None:
         """What signals and callers ask for is noted."""
@@ -256,8 +282,11 @@ class Supervisor:
         self._settings = settings
         self.watcher.use(settings.progress_interval, settings.log_cap)
         self.pruner.use(settings)
+        self.workers.use(settings)
         if self.scheduler is not None:
             self.scheduler.use(settings)
+        if self.daemons is not None:
+            self.daemons.functions.use(settings)
         self._dirty = True
 
     def stop(self, mode: StopMode) -> None:
@@ -269,6 +298,7 @@ class Supervisor:
         self._dirty = True
         if mode is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
+            self.workers.retire_all()
 
     def _recover(self) -> None:
         """What lives that died meanwhile held is taken over; a private life recovers nothing."""
@@ -305,6 +335,7 @@ class Supervisor:
             if isinstance(error, StoreDamagedError | StoreForeignError):
                 raise
             self.trouble = None if isinstance(error, StoreBusyError) else str(error)
+            self.workers.unclaim()
             # The facts wait for the next turn; time-outs, kills and log tailing go on.
             self._busy = self._dirty = True
             if self.daemons is not None:
@@ -321,6 +352,8 @@ class Supervisor:
             attempt = self.watcher.active.get(request.job_id)
             if attempt is not None:
                 attempt.cancel(request, monotonic, now_ms)
+            elif self.workers.heed_cancel(request.job_id):
+                self._dirty = True
         for pause in pauses:
             self.watcher.heed_pause(pause)
         if wish is not None:
@@ -378,12 +411,14 @@ class Supervisor:
             self.daemons.recorded()
 
     def _checkpoint_when_idle(self) -> None:
-        if not self.watcher.active and not self._checkpointed:
+        if not self._runs_jobs and not self._checkpointed:
             self._checkpointed = self.store.database.checkpoint()
 
     # --- start and tell ---
 
     def _start_claimed(self) -> None:
+        self.workers.hand_over()
+        self._facts.note_workers()
         claims, self._claims = self._claims, []
         if not claims:
             return
@@ -408,6 +443,6 @@ class Supervisor:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs, is queued in an unpaused queue, or waits for its next attempt."""
-        if self.watcher.active or self._facts.of_attempts or self._claims:
+        if self._runs_jobs or self._facts.of_attempts or self._claims:
             return False
         return not self.store.jobs.has_work()

@@ -68,6 +68,8 @@ class Watcher:
         self.notes: list[tuple[EventKind, JobId, dict[str, object]]] = []
         """What else is worth an event, since this was cleared."""
         self.wakeups: Wakeups | None = None
+        self.workers: set[int] = set()
+        """Children that execute functions: they outlive their attempts."""
         self.stranger_ended: Callable[[int, int], None] = lambda pid, status: None
         """Gets pid and wait status of each child that is no attempt's."""
         self._clock = clock
@@ -104,14 +106,14 @@ class Watcher:
                 self._conclude(attempt)
         elif attempt.process is not None and attempt.pid is not None:
             self._children[attempt.pid] = attempt
-        else:
+        elif attempt.adopted:
             self._watch_orphan(attempt)
 
     def forget(self, job_id: JobId) -> ActiveAttempt | None:
         """The attempt is on record as ended."""
         self._hot.discard(job_id)
         attempt = self.active.pop(job_id, None)
-        if attempt is not None and attempt.pid is not None and self.wakeups is not None:
+        if attempt is not None and attempt.adopted and attempt.pid is not None and self.wakeups is not None:
             self.wakeups.forget_process(attempt.pid)
         return attempt
 
@@ -181,7 +183,7 @@ class Watcher:
         now = self._clock.monotonic()
         for attempt in ended:
             keep = attempt.claim.spec.keep_children and attempt.cause is None and attempt.has_record
-            left = [] if table is None or keep else members(table, attempt.tree)
+            left = [] if table is None or keep else members(table, attempt.leftovers)
             if left:
                 attempt.stray_count = len(left)
                 attempt.start_sweep(now)
@@ -199,7 +201,7 @@ class Watcher:
             return True
         if not self._inherits_orphans:
             return any(group_exists(attempt.pid) for attempt in ended)
-        strays = stray_children(self._children.keys())
+        strays = stray_children(self._children.keys() | self.workers)
         if not strays:
             return False
         theirs = {attempt.tree.tag for attempt in ended}
@@ -376,12 +378,20 @@ class Watcher:
         attempt.deadline = attempt.pause = attempt.time_left = None
         self._leaderless.append(attempt)
 
+    def call_ended(self, attempt: ActiveAttempt, at: int, *, clean: bool) -> None:
+        """A function has ended; where it is not ``clean``, or is being killed, processes of it may be left."""
+        attempt.leader_ended_at = at
+        attempt.has_record = clean
+        attempt.deadline = attempt.pause = attempt.time_left = None
+        if attempt.kill is None:
+            self._leaderless.append(attempt)
+
     def _conclude(self, attempt: ActiveAttempt) -> None:
         attempt.concluded = True
         end = attempt.ending()
         if attempt.kill is not None and attempt.kill.survivors:
             end = replace(end, survivors=True)
-        result, problem = attempt.directory.read_result()
+        result, problem = attempt.read_result()
         if problem is not None and end.error is None:
             end = replace(end, error=problem)
         self._read_reported(attempt, final=True)

@@ -36,7 +36,8 @@ def finish_of_job(store: Store, step: StepDefinition, end: ChildEnd, home: str) 
     try:
         if end.outputs_problem is not None:
             raise BadInputError(end.outputs_problem)
-        outputs = typed_outputs(end.outputs, step.outputs, home)
+        given = end.result if end.kind is JobKind.FUNCTION else None
+        outputs = typed_outputs(end.outputs, step.outputs, home, given)
     except BadInputError as error:
         return Finish(
             StepStatus.FAILED, StepReason.OUTPUTS, str(error), exit_code=end.exit_code, started_at=end.started_at

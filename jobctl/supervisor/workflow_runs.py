@@ -247,8 +247,6 @@ class Run:
         return len(places)
 
     def _job(self, step: StepDefinition, place: StepPlace) -> Submission:
-        if step.kind is not StepKind.RUN:
-            raise BadInputError("function jobs come with a later version", step.target, "use run:")
         work = step_work(self.plan.facts.definition, step, place.map_index)
         names = self.names.of(work_references(work), _item(place))
         return self._accepted(submission_of(self.plan.facts, work, step, names))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shlex import join
 
 from jobctl.model.daemons import Daemon, DaemonDefinition, DaemonExit, DaemonSource, DaemonState, Wanted
+from jobctl.model.documents import canonical_json
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
@@ -65,6 +66,7 @@ def daemon_json(daemon: Daemon, now_ms: int) -> dict[str, object]:
         "health": None if daemon.health is None else daemon.health.value,
         "error": None if daemon.error is None else encodable(daemon.error),
         "restart_pending": daemon.restart_pending,
+        "call": None if daemon.definition.call is None else daemon.definition.call.document(),
         "source": daemon.source.value,
     }
 
@@ -90,9 +92,8 @@ def card_json(card: DaemonCard, home: Home, now_ms: int) -> dict[str, object]:
 def definition_json(definition: DaemonDefinition) -> dict[str, object]:
     """The definition with the keys that ``jobctl.yaml`` has for it; durations in seconds."""
     return {
-        "command": [encodable(word) for word in definition.command]
-        if definition.shell is None
-        else encodable(definition.shell),
+        "command": _command_json(definition),
+        "call": None if definition.call is None else definition.call.document(),
         "cwd": encodable(definition.cwd),
         "env": {encodable(name): encodable(value) for name, value in definition.env.items()},
         "autostart": definition.autostart.value,
@@ -115,6 +116,14 @@ def definition_json(definition: DaemonDefinition) -> dict[str, object]:
         "depends_on": list(definition.depends_on),
         "success_codes": list(definition.success_codes),
     }
+
+
+def _command_json(definition: DaemonDefinition) -> list[str] | str | None:
+    if definition.call is not None:
+        return None
+    if definition.shell is not None:
+        return encodable(definition.shell)
+    return [encodable(word) for word in definition.command]
 
 
 def exit_json(ended: DaemonExit) -> dict[str, object]:
@@ -247,6 +256,13 @@ def _definition_fields(definition: DaemonDefinition) -> list[tuple[str, str]]:
     limit = definition.max_memory_bytes
     return [
         ("command", join(definition.command) if definition.shell is None else definition.shell),
+        ("function", "" if definition.call is None else definition.call.function),
+        (
+            "arguments",
+            ""
+            if definition.call is None or not definition.call.args
+            else canonical_json(definition.call.args),
+        ),
         ("cwd", definition.cwd),
         ("env", " ".join(f"{name}={value}" for name, value in definition.env.items())),
         ("autostart", definition.autostart.value),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from shlex import join
 from typing import Protocol
 
+from jobctl.model.calls import Call
 from jobctl.model.definitions import JOINER, Definition, parameter_document
 from jobctl.model.jobs import Job
 from jobctl.model.parameters import shown
 from jobctl.views.instants import ago, instant_json, length, wall
-from jobctl.views.jobs import aligned, duration_of, exit_text, status_text
+from jobctl.views.jobs import aligned, call_text, duration_of, exit_text, status_text
 from jobctl.views.text import printable
 
 HEADER = ("NAME", "CATEGORY", "STATE", "LAST", "NEXT", "USUALLY", "WHAT")
@@ -106,6 +107,8 @@ def definition_json(card: CardView) -> dict[str, object]:
         ],
         "command": list(definition.command) or None,
         "shell": definition.shell,
+        "call": definition.call,
+        "args": None if definition.call is None else dict(definition.args),
         "options": dict(definition.options),
     }
 
@@ -148,7 +151,9 @@ def last_text(card: CardView, now_ms: int) -> str:
 
 
 def command_text(definition: Definition) -> str:
-    """The command as a shell would read it, templates and all."""
+    """The command as a shell would read it, templates and all; ``pkg.mod:func(days=7)`` of a function."""
+    if definition.call is not None:
+        return call_text(Call(definition.call, definition.args))
     return printable(definition.shell if definition.shell is not None else join(definition.command))
 
 
@@ -162,7 +167,7 @@ def definition_fields(card: CardView, now_ms: int) -> list[tuple[str, str]]:
             card.state + ("" if card.is_current or card.is_gone else "; the file has changed: jobctl reload"),
         ),
         ("category", definition.category),
-        ("command", command_text(definition)),
+        ("command" if definition.call is None else "call", command_text(definition)),
         *(
             (f"option {key}", shown(value))
             for key, value in definition.options.items()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from json import dumps
+from typing import TYPE_CHECKING, Any
 
 from jobctl.model.attempts import Attempt
 from jobctl.model.durations import format_duration
@@ -13,6 +14,9 @@ from jobctl.model.sizes import format_size
 from jobctl.model.states import JobKind, JobStatus
 from jobctl.views.instants import ago, instant_json, length, seconds_between, wall
 from jobctl.views.text import printable, shorten, width_of
+
+if TYPE_CHECKING:
+    from jobctl.model.calls import Call
 
 SYMBOLS = {
     JobStatus.CREATED: "◌",
@@ -31,7 +35,7 @@ HEADER = ("ID", "NAME", "STATUS", "QUEUE", "PRI", "PROGRESS", "STARTED", "DURATI
 def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
     """The job with exactly the keys of CLI.md, in their order.
 
-    ``command`` is always an argv; bytes that are not UTF-8 are shown as ``\\xff``.
+    ``command`` is an argv, None of a function job; bytes that are not UTF-8 are shown as ``\\xff``.
     """
     spec, progress = job.spec, job.progress
     return {
@@ -42,8 +46,8 @@ def job_json(job: Job, home: Home, now_ms: int) -> dict[str, object]:
         "queue": job.queue,
         "priority": job.priority,
         "kind": job.kind.value,
-        "command": [encodable(word) for word in spec.argv()],
-        "call": None,
+        "command": None if spec.call is not None else [encodable(word) for word in spec.argv()],
+        "call": None if spec.call is None else spec.call.document(),
         "type": job.type,
         "category": job.category,
         "user": job.user,
@@ -312,7 +316,7 @@ def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
     fields: list[tuple[str, Any]] = [
         ("name", job.name),
         ("status", f"{SYMBOLS[job.status]} {status_text(job)}"),
-        ("command", command_text(job)),
+        ("command" if spec.call is None else "call", command_text(job)),
         ("queue", f"{job.queue}, priority {job.priority}"),
         ("type", job.type),
         ("category", job.category),
@@ -361,12 +365,20 @@ def _when(instant: int | None, now_ms: int) -> str:
 
 
 def command_text(job: Job) -> str:
-    """The command as a shell would read it; the text of a shell job as it is."""
+    """The command as a shell would read it; the text of a shell job as it is; ``pkg.mod:func(days=7)``."""
+    if job.spec.call is not None:
+        return call_text(job.spec.call)
     if job.spec.shell is not None:
         return printable(job.spec.shell)
     from shlex import join
 
     return printable(join(job.spec.command))
+
+
+def call_text(call: Call) -> str:
+    """``pkg.mod:func(days=7, path="x")``: names of arguments, and their values as JSON."""
+    given = ", ".join(f"{name}={dumps(value, ensure_ascii=False)}" for name, value in call.args.items())
+    return printable(f"{call.function}({given})")
 
 
 def attempt_line(attempt: Attempt, now_ms: int) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobctl.clock import to_datetime, to_ms
+from jobctl.model.calls import Call
 from jobctl.model.durations import format_duration
 from jobctl.model.instants import format_instant
 from jobctl.model.schedule_records import Fire, Schedule, Trigger
 from jobctl.model.slots import Reason
 from jobctl.model.states import JobId
 from jobctl.views.instants import ago, instant_json
-from jobctl.views.jobs import aligned, encodable, fitted
+from jobctl.views.jobs import aligned, call_text, encodable, fitted
 from jobctl.views.text import printable
 from jobctl.zones import zone_or_utc
 
@@ -201,11 +202,13 @@ def _state_text(schedule: Schedule) -> str:
 
 
 def what_text(template: Mapping[str, Any]) -> str:
-    """The command as a shell would read it, or the definition with its parameters."""
+    """The command as a shell would read it, the call, or the definition with its parameters."""
     if "definition" in template:
         given = [f"{key}={value}" for key, value in (template.get("parameters") or {}).items()]
         return printable(" ".join([str(template["definition"]), *given]))
     job = template.get("job", {})
+    if job.get("call"):
+        return call_text(Call(job["call"], job.get("args", {})))
     return printable(str(job["shell"]) if job.get("shell") else shlex.join(job.get("command") or ()))
 
 

@@ -11,6 +11,7 @@ from jobctl.model.lives import Life
 from jobctl.model.queues import Queue
 from jobctl.model.schedule_records import Schedule
 from jobctl.model.states import JobStatus
+from jobctl.model.workers import Workers
 from jobctl.views.daemons import overview_json, overview_line
 from jobctl.views.instants import ago, instant_json, length, seconds_between
 from jobctl.views.jobs import SYMBOLS, duration_of, eta_of, progress_text
@@ -30,6 +31,7 @@ class Status:
     upcoming: Sequence[Job]
     schedules: Sequence[Schedule] = ()
     daemons: Sequence[Daemon] = ()
+    workers: Workers = Workers()  # noqa: RUF009 - frozen
 
 
 def state_of(status: Status) -> str:
@@ -53,6 +55,11 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
         "counts": dict(status.counts),
         "queues": [queue_json(queue) for queue in status.queues],
         "daemons": overview_json(status.daemons),
+        "workers": {
+            "running": status.workers.running,
+            "busy": status.workers.busy,
+            "jobs_done": status.workers.jobs_done,
+        },
         "next": next_json(status),
         "running": [
             {
@@ -97,6 +104,8 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
     lines.append(f"jobs        {'  '.join(counts) or 'none'}")
     lines += [f"queue       {_queue_text(queue)}" for queue in status.queues]
     lines += [f"daemon      {overview_line(daemon, now_ms)}" for daemon in status.daemons]
+    if status.workers.running:
+        lines.append(f"workers     {_workers_text(status.workers)}")
     for job in status.running:
         parts = [
             f"{job.id} {printable(job.name)}",
@@ -112,6 +121,10 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
 
 def _job_text(job: Job) -> str:
     return f"{job.id} {printable(job.name)}," + (" next attempt" if job.reason == "retry" else "")
+
+
+def _workers_text(workers: Workers) -> str:
+    return f"{workers.busy} of {workers.running} busy, {workers.jobs_done} jobs done today"
 
 
 def _queue_text(queue: Queue) -> str:

@@ -150,7 +150,7 @@ def test_the_catalog_in_a_pipe_and_as_json(named: Site, call: Calls) -> None:
     call("reload")
     document = call("catalog", "list", "--json").document["definitions"]
     assert [one["name"] for one in document] == [
-        "report", "system.optimize", "system.prune", "system.check", "system.backup",
+        "report", "system.optimize", "system.prune", "system.check", "system.backup", "demo.simulate",
     ]  # fmt: skip
     assert (document[0]["state"], document[0]["applied"], document[0]["last_status"]) == (
         "idle", True, "completed",

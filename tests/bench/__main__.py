@@ -13,6 +13,7 @@ NAMES = (
     "history",
     "start_latency",
     "noop_commands",
+    "functions",
     "thousand_at_once",
     "batch_noops",
     "parallel_submitters",

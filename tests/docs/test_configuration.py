@@ -17,7 +17,7 @@ from tests.docs import readme
 OWN = {
     name: known
     for name, known in SCHEDULE.fields.items()
-    if name in TIMES.fields or name in ("job", "with", "command")
+    if name in TIMES.fields or name in ("job", "with", "command", "call", "args")
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.model.calls import Call
 from jobctl.model.daemons import (
     Autostart,
     DaemonDefinition,
@@ -31,6 +32,9 @@ FULL = DaemonDefinition(
 )  # fmt: skip
 
 
+CALLING = DaemonDefinition("inbox", call=Call("media.inbox:watch", {"every": 5, "deep": {"a": [None, "ä"]}}))
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[DaemonStage]:
     found = DaemonStage(tmp_path)
@@ -38,7 +42,7 @@ def stage(tmp_path: Path) -> Iterator[DaemonStage]:
     found.close()
 
 
-@pytest.mark.parametrize("definition", [FULL, DaemonDefinition("plain", ("true",))])
+@pytest.mark.parametrize("definition", [FULL, DaemonDefinition("plain", ("true",)), CALLING])
 def test_a_definition_comes_back_as_it_was_stored(definition: DaemonDefinition) -> None:
     assert definition_of(definition_text(definition)) == definition
 

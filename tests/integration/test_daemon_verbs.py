@@ -50,7 +50,11 @@ def jobctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("daemon add", 2, "NAME"),
         ("daemon add web", 2, "nothing to run: 'web'"),
         ("daemon add web --", 2, "the command is empty"),
-        ("daemon add web --call a.b:c", 2, "a later version of jobctl runs functions"),
+        ("daemon add web --call a.b:c", 2, "functions of this module may not be called: 'a.b'"),
+        ("daemon add web --call a.b.c", 2, "did you mean a.b:c?"),
+        ("daemon add web --call jobctl.builtin_functions.demo:simulate -- x", 2, "a command and a function"),
+        ("daemon add web --arg n=3 -- x", 2, "arguments mean nothing without a function"),
+        ("daemon add web --args-json [3] -- x", 2, "args-json must be an object"),
         ("daemon add web --shell x -- y", 2, "a command and a shell line"),
         ("daemon add 17 -- x", 2, "name is only digits"),
         ("daemon add web --ready log:( -- x", 2, "bad regular expression in ready"),
@@ -96,7 +100,8 @@ def test_what_add_was_told_is_shown(jobctl: Shell) -> None:
     assert jobctl("daemon show web --json") == 0
     shown = jobctl.document
     assert shown["definition"] == {
-        "command": ["./web", "two words"], "cwd": str(Path.cwd()), "env": {"A": "1"}, "autostart": "never",
+        "command": ["./web", "two words"], "call": None, "cwd": str(Path.cwd()), "env": {"A": "1"},
+        "autostart": "never",
         "restart": "on-failure", "backoff_seconds": 2.0, "max_delay_seconds": 180.0, "max_restarts": 4,
         "stable_seconds": 60.0, "start_seconds": 2.0, "start_timeout_seconds": 20.0, "stop_timeout_seconds": 3.0,
         "stop_signal": "SIGINT", "ready": "notify", "watchdog_seconds": 9.0, "health": "true",
@@ -107,6 +112,37 @@ def test_what_add_was_told_is_shown(jobctl: Shell) -> None:
     assert shown["state_dir"].endswith("/daemons/web/state")
     assert jobctl("daemon add web -- x") == 4
     assert "the daemon exists: 'web'" in jobctl.err
+
+
+def test_a_function_is_declared_checked_shown_and_edited(jobctl: Shell) -> None:
+    Path("jobctl.yaml").write_text("settings: {modules: [mine]}")
+    home = Path("home")
+    (home / "jobctl.yaml").write_text("settings: {modules: [mine]}")
+    (home / "mine.py").write_text("def watch(folder: str, every: float = 5.0): ...\ndef other(): ...\n")
+    assert jobctl("daemon add inbox --call mine:watch --arg folder=7 --args-json", '{"every": 2}') == 0
+    assert jobctl("daemon show inbox --json") == 0
+    call = {"function": "mine:watch", "args": {"folder": "7", "every": 2}}
+    assert (jobctl.document["call"], jobctl.document["definition"]["call"]) == (call, call)
+    assert (jobctl.document["definition"]["command"], jobctl.document["definition"]["cwd"]) == (
+        None, str(home.resolve()),
+    )  # fmt: skip
+    assert jobctl("daemon show inbox") == 0
+    assert 'arguments     {"every":2,"folder":"7"}' in jobctl.out
+    for line, message in (
+        ("--call mine:watc", "no such function: 'mine:watc'; did you mean mine:watch?"),
+        ("--call mine:watch", "argument of mine:watch missing: 'folder'"),
+        ("--arg fodler=x", "unknown argument of mine:watch: 'fodler'; did you mean folder?"),
+        ("--arg every=often", "argument every of mine:watch"),
+    ):
+        assert jobctl(f"daemon edit inbox {line}") == 2
+        assert message in jobctl.err
+    assert jobctl("daemon edit inbox --arg every=9 --json") == 0
+    assert jobctl.document["call"] == {"function": "mine:watch", "args": {"folder": "7", "every": 9.0}}
+    assert jobctl("daemon edit inbox --call mine:other --json") == 0
+    assert jobctl.document["call"] == {"function": "mine:other", "args": {}}
+    assert jobctl("daemon edit inbox -- sleep 60") == 0
+    assert jobctl("daemon list --json") == 0
+    assert jobctl.document["daemons"][0]["call"] is None
 
 
 def test_start_without_a_supervisor_notes_the_wish(jobctl: Shell) -> None:

@@ -274,7 +274,7 @@ def test_a_schedule_of_the_file_makes_the_job_of_its_definition(stage: Stage) ->
 
 def test_the_built_in_ones_are_there_without_a_file(stage: Stage) -> None:
     names = [found.definition.name for found in catalog(None, None)]
-    assert names == ["system.optimize", "system.prune", "system.check", "system.backup"]
+    assert names == ["system.optimize", "system.prune", "system.check", "system.backup", "demo.simulate"]
     assert named_definition(stage.home, None, "system.check").source is Source.BUILTIN
     request = definition_request(
         named_definition(stage.home, None, "system.prune"), {"older_than": "1d"}, stage.home

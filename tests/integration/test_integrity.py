@@ -195,6 +195,11 @@ _IS = "WHERE id=(SELECT min(id) FROM jobs WHERE"
         ("schedule_ids", "UPDATE sqlite_sequence SET seq=1 WHERE name='schedules'", 1),
         ("schedule_ids", "DELETE FROM sqlite_sequence WHERE name='schedule_fires'", 1),
         ("daemon_ids", "UPDATE sqlite_sequence SET seq=0 WHERE name='daemons'", 1),
+        (
+            "worker_ids",
+            "INSERT INTO workers(life_id, started_at) VALUES(1,1); DELETE FROM sqlite_sequence WHERE name='workers'",
+            1,
+        ),
         ("references", f"UPDATE jobs SET queue='nowhere' {_IS} state='queued')", 1),
         ("schema", "DROP TRIGGER jobs_terminal", 1),
         ("schema", "DROP INDEX jobs_claim", 1),

@@ -185,7 +185,7 @@ def test_a_stale_writer_changes_nothing(stage: Stage) -> None:
     claim = stale.active[job_id].claim
     following_store = stage.store
     with following_store.write():
-        fresh = following_store.transitions.take_over(claim, stale.lifeline.id, stale.lifeline.next_token())
+        fresh = following_store.claims.take_over(claim, stale.lifeline.id, stale.lifeline.next_token())
     assert fresh is not None
     (stage.root / "gate").unlink()
     stage.turn_until(stale, lambda: not stale.active)

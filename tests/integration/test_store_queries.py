@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from jobctl.model.attempts import AttemptEnd, Outcome, Verdict
 from jobctl.model.filters import JobFilter
-from jobctl.model.states import JobStatus, LifeId, Token
+from jobctl.model.specs import JobSpec
+from jobctl.model.states import JobId, JobStatus, LifeId, Token, WorkerId
+from jobctl.store.transitions import Claim, EndFact
 from tests.support.supervisors import Stage
 
 ROWS = 20_000
@@ -78,6 +81,13 @@ def plans(stage: Stage, ask: Callable[[], object]) -> list[str]:
     return steps
 
 
+def _end() -> EndFact:
+    """The end of a function that is none of the jobs."""
+    claim = Claim(JobId(ROWS + 1), 1, Token(1), 0, 0, 0, JobSpec(), None, worker_id=WorkerId(1))
+    end = AttemptEnd(Outcome.COMPLETED, None, 0)
+    return EndFact(claim, None, 1, end, Verdict(JobStatus.COMPLETED, None))
+
+
 def in_transaction(stage: Stage, change: Callable[[], object]) -> None:
     with stage.store.write():
         change()
@@ -89,13 +99,16 @@ def in_transaction(stage: Stage, change: Callable[[], object]) -> None:
         ("claim", "jobs_claim"), ("due", "jobs_due"), ("next due", "jobs_due"), ("running", "jobs_running"),
         ("cancel requests", "jobs_cancelling"), ("newest", ""), ("failed", "jobs_finished"),
         ("counts", "jobs_claim"), ("holders", "jobs_running"), ("work", "jobs_claim"),
+        ("waiting functions", "jobs_claim (queue=? AND kind=?)"), ("gated functions", "jobs_gated"),
+        ("waiting commands", "jobs_claim (queue=? AND kind=?)"), ("workers", "jobs_running"),
+        ("function ends", "INTEGER PRIMARY KEY"), ("function claim", "INTEGER PRIMARY KEY"),
     ],
 )  # fmt: skip
 def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, index: str) -> None:
     store = full.store
     asked: dict[str, Callable[[], object]] = {
         "claim": lambda: in_transaction(
-            full, lambda: store.transitions.claim(LifeId(1), "default", 5, Token(10**9), 10**6)
+            full, lambda: store.claims.claim(LifeId(1), "default", 5, Token(10**9), 10**6)
         ),
         "due": lambda: in_transaction(full, lambda: store.transitions.promote_due(5)),
         "next due": store.jobs.next_due,
@@ -104,13 +117,23 @@ def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, in
         "newest": lambda: store.jobs.list(JobFilter(limit=50)),
         "failed": lambda: store.jobs.list(JobFilter(statuses=(JobStatus.FAILED,), limit=50)),
         "counts": store.jobs.counts,
-        "holders": store.transitions.holders,
+        "holders": store.claims.holders,
         "work": store.jobs.has_work,
+        "waiting functions": lambda: store.functions.waiting("default", 64),
+        "waiting commands": lambda: store.functions.commands("default", 64),
+        "gated functions": lambda: store.functions.any_gated("default"),
+        "workers": store.workers.figures,
+        "function claim": lambda: in_transaction(
+            full, lambda: store.functions.claim(LifeId(1), WorkerId(1), [(JobId(1), Token(10**10))], 10**6)
+        ),
+        "function ends": lambda: in_transaction(
+            full, lambda: store.functions.record_ends([_end()], LifeId(1), 1)
+        ),
     }
     steps = plans(full, asked[name])
     text = "\n".join(steps)
     assert index in text
-    if name in {"claim", "due", "next due", "cancel requests"}:
+    if name in {"claim", "due", "next due", "cancel requests", "waiting functions", "waiting commands"}:
         assert "TEMP B-TREE" not in text
     scans = [step for step in steps if step in ("SCAN j", "SCAN jobs")]
     assert scans == (["SCAN j"] if name == "newest" else [])

@@ -55,7 +55,7 @@ class History:
         now = self.clock.now_ms()
         with self.store.write():
             self.store.transitions.promote_due(now + 60_000)
-            for claim in self.store.transitions.claim(self.life, "default", 100, Token(self._tokens), now):
+            for claim in self.store.claims.claim(self.life, "default", 100, Token(self._tokens), now):
                 self._claims[claim.job_id] = claim
             claim = self._claims[job_id]
             self.store.transitions.record_start(StartFact(claim, os.getpid()), self.life, now)

@@ -57,7 +57,7 @@ def start_jobs(store: Store, count: int = 1) -> LifeId:
     """The most urgent queued jobs of ``default`` run, under the life returned."""
     with store.write():
         life = store.lives.begin(LifeKind.UP, 1, "test", NOON)
-        claimed = store.transitions.claim(life, "default", count, Token(1), NOON)
+        claimed = store.claims.claim(life, "default", count, Token(1), NOON)
     assert len(claimed) == count
     return life
 

@@ -176,6 +176,7 @@ class Stage(Premises):
         listener: Callable[[list[Event]], None] | None = None,
         spread: Callable[[], float] = lambda: 0.5,
         reserved: Submission | None = None,
+        settings: Settings = Settings(),  # noqa: B008 - frozen
     ) -> Supervisor:
         """A supervisor that has not turned yet; the private one of ``reserved`` if that is given."""
         store = Store.open(self.home, self.clock)
@@ -185,7 +186,7 @@ class Stage(Premises):
             store.close()
             raise
         supervisor = Supervisor(
-            store, Settings(), self.clock, executor or CommandExecutor(), lifeline,
+            store, settings, self.clock, executor or CommandExecutor(), lifeline,
             listener=listener, spread=spread,
         )  # fmt: skip
         if supervisor.scheduler is not None:

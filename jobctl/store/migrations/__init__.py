@@ -14,6 +14,8 @@ from jobctl.store.migrations import (
     m0007_schedules,
     m0008_daemons,
     m0009_workflows,
+    m0010_functions,
+    m0011_calls,
 )
 
 
@@ -36,6 +38,8 @@ MIGRATIONS = (
     Migration(7, "schedules", m0007_schedules.STATEMENTS),
     Migration(8, "daemons", m0008_daemons.STATEMENTS),
     Migration(9, "workflows", m0009_workflows.STATEMENTS),
+    Migration(10, "functions", m0010_functions.STATEMENTS),
+    Migration(11, "calls", m0011_calls.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

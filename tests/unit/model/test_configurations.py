@@ -38,6 +38,12 @@ settings:
   pass_env: [MAIN_KEY, PUBLIC_*]
   secret_env: [DB_URL]
   modules: [catalog, reports.nightly]
+  max_workers: 3
+  worker_jobs: 50
+  worker_memory: 0
+  worker_python: /usr/bin/python3
+  worker_args: [-X, dev, -X, tracemalloc]
+  preload: [catalog]
 queues:
   gpu: {concurrency: 1, rate: 10/min, paused: true}
   mail: {rate: none}
@@ -69,7 +75,8 @@ def test_every_key_is_read() -> None:
         default_retry_delay=1.5, default_backoff=1.5, default_max_delay=7200.0, default_on_crash=OnCrash.FAIL,
         concurrency=7, progress_interval=0.5, idle_interval=2.0, cleanup_interval=600.0, retention_age=604_800.0,
         retention_jobs=500, log_cap=10 << 20, pass_env=("MAIN_KEY", "PUBLIC_*"), secret_env=("DB_URL",),
-        modules=("catalog", "reports.nightly"),
+        modules=("catalog", "reports.nightly"), max_workers=3, worker_jobs=50, worker_memory=0,
+        worker_python="/usr/bin/python3", worker_args=("-X", "dev", "-X", "tracemalloc"), preload=("catalog",),
     )  # fmt: skip
     gpu, mail, plain = found.queues
     assert (gpu.name, gpu.concurrency, gpu.rate, gpu.paused) == ("gpu", 1, Rate(10, 60.0), True)
@@ -86,7 +93,8 @@ def test_the_table_of_settings_has_the_fields_and_the_defaults_of_the_settings()
     assert list(SETTINGS) == [field.name for field in fields(Settings)]
     for name, known in SETTINGS.items():
         default: Any = getattr(Settings(), name)
-        assert (known.kind.parse(known.default, name) if known.default else ()) == default, name
+        assert (known.kind.parse(known.default, name) if known.default else default) == default, name
+        assert known.default or default in ((), ""), name
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "settings:\nqueues: {}\n"])
@@ -127,6 +135,7 @@ def test_what_the_file_leaves_out_keeps_its_value() -> None:
         ("resources: {HOME: 1}", "this name is jobctl's own"),
         ("resources: {default-timeout: 1}", "this name is jobctl's own"),
         ("settings: {modules: [os.path, a-b]}", "bad name in modules"),
+        ("settings: {max_workers: 65}", "max_workers must be 0..64"),
         ("workflows: []", "a later version of jobctl reads this section"),
         ("[a]", "the file must hold sections such as queues:"),
         ("settings: {<<: {}}", "unknown setting"),

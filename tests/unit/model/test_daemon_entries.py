@@ -36,6 +36,7 @@ daemons:
     success_codes: [3, 75]
   db: {command: 'exec postgres 2>&1', depends_on: cache, watchdog: none}
   cache: {command: redis-server}
+  inbox: {call: 'media.inbox:watch', args: {every: 5, deep: [null, {a: true}]}}
 """
 
 
@@ -47,8 +48,9 @@ def problems(text: str) -> list[tuple[int, int, str]]:
 
 
 def test_every_key_is_read() -> None:
-    web, db, cache = parse_configuration(EVERYTHING, "jobctl.yaml").daemons
-    assert set(web.given) == set(KEYS)
+    web, db, cache, inbox = parse_configuration(EVERYTHING, "jobctl.yaml").daemons
+    assert set(web.given) == set(KEYS) - {"call", "args"}
+    assert inbox.given == {"call": "media.inbox:watch", "args": {"every": 5, "deep": [None, {"a": True}]}}
     assert web.given["command"] == (("./web", "--port", "8000", "{}"), None)
     assert web.given["env"] == {"LEVEL": "3", "DEBUG": "on", "RATIO": "1.50"}
     assert web.given["ready"] == Readiness(ReadyKind.LOG, r"listening on \d+")
@@ -71,7 +73,13 @@ def test_an_empty_section_declares_none() -> None:
         ("web: {command: [x], watchdog: }", (1, 31), "watchdog has no value"),
         ("web: {command: [x], ready: 'log:('}", (1, 38), "bad regular expression in ready"),
         ("web: {command: [x], cwd: [a]}", (1, 36), "cwd must be a directory"),
-        ("web: {command: [x], call: a.b:c}", (1, 31), "a later version of jobctl runs functions as daemons"),
+        ("web: {command: [x], call: a.b:c}", (1, 11), "a command and a function"),
+        ("web: {command: [x], args: {a: 1}}", (1, 11), "arguments mean nothing without a function"),
+        ("web: {call: a.b.c}", (1, 23), "bad function"),
+        ("web: {call: [a.b:c]}", (1, 23), "call must be package.module:function"),
+        ("web: {call: 'a:b', args: [1]}", (1, 36), "args must be names and values"),
+        ("web: {call: 'a:b', args: {x: [.nan]}}", (1, 41), "this is no number of JSON"),
+        ("web: {function: 'a:b'}", (1, 17), "unknown key"),
         ("web: {command: [x], env: {A: }}", (1, 36), "env must be names and values"),
         ("web: {command: [x], env: [A]}", (1, 36), "env must be names and values"),
         ("web: {command: [x], env: {NOTIFY_SOCKET: x}}", (1, 36), "jobctl itself sets this variable"),

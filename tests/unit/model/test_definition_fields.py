@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jobctl.actions.requests import FIELDS, JobRequest, request_of
 from jobctl.errors import BadFileError
 from jobctl.model.builtin_definitions import BUILTIN
+from jobctl.model.calls import UNFIT_OPTIONS
 from jobctl.model.configurations import Configuration, configuration_schema, parse_configuration
 from jobctl.model.definition_fields import JOB, SCHEDULE
 from jobctl.model.definitions import Definition, Source, definition_of
@@ -77,6 +78,10 @@ jobs:
     detach: true
   words: {command: [printf, "%s", "${{ params.x }}", 3, true], parameters: {x: ""}}
   often: {command: x, schedule: every 6h}
+  built:
+    call: reports:build
+    args: {days: "${{ params.days }}", deep: [1, {a: null}]}
+    parameters: {days: 7}
 schedules:
   hourly: {every: 1h, after_finish: true, job: words, with: {x: y}, missed: all, missed_grace: 2h, overlap: queue}
   own:
@@ -93,7 +98,11 @@ schedules:
   months: {monthly: last@06:00, job: words}
   boots: {reboot: true, once_per_boot: true, job: words}
   hand: {manual: true, job: words}
+  called: {every: 1h, call: "reports:build", args: {days: 7}, queue: gpu}
 """
+
+
+WORK = ("command", "call", "args")
 
 
 def refused(text: str) -> list[str]:
@@ -145,7 +154,7 @@ def test_a_limit_is_read_as_yaml_writes_numbers(written: str, value: float) -> N
 def test_every_key_is_read() -> None:
     found = parse_configuration(EVERYTHING, "x")
     report = found.definitions["report"]
-    assert set(report.options) == JOB.fields.keys() - {"command", "parameters", "help", "icon", "schedule"}
+    assert set(report.options) == JOB.fields.keys() - {*WORK, "parameters", "help", "icon", "schedule"}
     assert report.shell == "./report.py --days ${{ params.days }} ${{ params.name }}"
     assert (report.icon, report.category, report.type) == ("📊", "reports", "report")
     assert report.schedule == {"daily": "03:00", "tz": "Europe/Berlin", "with": {"name": "x"}}
@@ -159,18 +168,22 @@ def test_every_key_is_read() -> None:
     )
     assert found.definitions["words"].command == ("printf", "%s", "${{ params.x }}", "3", "true")
     assert [entry.name for entry in found.schedules] == [
-        "report", "often", "hourly", "own", "once", "weeks", "months", "boots", "hand",
+        "report", "often", "hourly", "own", "once", "weeks", "months", "boots", "hand", "called",
     ]  # fmt: skip
     assert found.schedules[1].times == {"every": "6h"}
     own = found.schedules[3]
     assert own.request == {"command": ["echo", "hi"], "queue": "gpu", "timeout": 300.0}
+    built = found.definitions["built"]
+    assert (built.call, built.shell, built.command) == ("reports:build", None, ())
+    assert built.args == {"days": "${{ params.days }}", "deep": [1, {"a": None}]}
+    assert found.schedules[-1].request == {"call": "reports:build", "args": {"days": 7}, "queue": "gpu"}
 
 
 def test_the_example_names_every_key_of_the_tables() -> None:
     given = document_of(EVERYTHING)
     used = {key for found in given["schedules"].values() for key in found} | {"daily", "tz", "with"}
-    assert set(given["jobs"]["report"]) == set(JOB.fields)
-    assert used >= set(TIMES.fields) | {"job", "command"}
+    assert set(given["jobs"]["report"]) | set(given["jobs"]["built"]) == set(JOB.fields)
+    assert used >= set(TIMES.fields) | {"job", *WORK}
     parameters = given["jobs"]["report"]["parameters"]
     assert {key for one in parameters.values() if isinstance(one, dict) for key in one} == set(
         PARAMETER.fields
@@ -202,7 +215,7 @@ def test_options_are_those_of_a_line_of_jobs_but_for_when() -> None:
     options = parse_configuration(EVERYTHING, "x").definitions["report"].options
     request = request_of(dict(options), JobRequest())
     left = {field.name for field in fields(JobRequest) if getattr(request, field.name) == field.default}
-    assert left == {"command", "shell", "at", "in_", "clean_env", "supervisor_env", "definition"}
+    assert left == {"command", "shell", "call", "at", "in_", "clean_env", "supervisor_env", "definition"}
 
 
 @given(st.one_of(st.sampled_from(sorted(JOB.fields)), st.from_regex(r"[a-z_]{1,12}", fullmatch=True)))
@@ -243,18 +256,23 @@ def test_reader_and_schema_agree_on_the_keys_of_a_schedule(key: str) -> None:
             "unknown key of a job",
             "here it is called after",
         ),
+        ("{call: m.f}", "bad call", "did you mean m:f?"),
+        ("{call: 'm:f', command: x}", "a has a command and a call", "keep one"),
+        ("{call: 'm:f', nice: 5}", "a function job takes no nice", UNFIT_OPTIONS["nice"]),
+        ("{command: x, args: {a: 1}}", "args without call", "a command takes its words in a list"),
+        ("{call: 'm:f', args: [1]}", "args must hold names and values such as {days: 7}", "write key: value"),
         (
-            "{call: 'm:f'}",
-            "call is no key of a job of this file",
-            "function jobs are not there yet; give a command",
+            "{call: 'm:f', args: {a: '${{ params.x }}'}, parameters: {y: 1}}",
+            "unknown parameter",
+            "known: y",
         ),
         (
             "{command: x, at: 03:00}",
             "at is no key of a job of this file",
             "say it when you submit it: jobctl submit NAME --in 2h; or use schedule:",
         ),
-        ("{}", "a has no command", "give command:"),
-        ("", "a has no command", "give command:"),
+        ("{}", "a has no command", "give command: or call:"),
+        ("", "a has no command", "give command: or call:"),
         ("{command: []}", "command is empty", "name a program"),
         ("{command: ['', x]}", "command is empty", "name a program"),
         (
@@ -364,6 +382,8 @@ def test_a_wrong_job_is_refused_with_one_problem(text: str, message: str, hint: 
     [
         ("{every: 1h}", "a runs nothing"),
         ("{every: 1h, job: x, command: y}", "a has a job and a command"),
+        ("{every: 1h, job: x, call: 'm:f'}", "a has a job and a call"),
+        ("{every: 1h, call: 'm:f', args: {a: '${{ params.x }}'}}", "templates are not used in schedules"),
         ("{every: 1h, job: nope}", "no such job in this file"),
         ("{every: 1h, command: x, with: {a: 1}}", "a command takes no parameters"),
         ("{every: 1h, command: 'x ${{ params.a }}'}", "templates are not used in schedules"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from jobctl.errors import BadInputError, EvaluationError
+from jobctl.model.calls import Call
 from jobctl.model.documents import Json
 from jobctl.model.names import LONGEST_NAME
 from jobctl.model.specs import JobSpec, OnCrash, RetryPolicy, Submission
@@ -165,3 +166,46 @@ def test_an_empty_word_for_the_program_is_refused() -> None:
     found = facts("params: {p: {default: ''}}\nsteps: [{id: a, run: ['${{ params.p }}']}]")
     with pytest.raises(EvaluationError, match="the command is empty"):
         job(found, {"params": {"p": ""}})
+
+
+CALLING = """
+name: photos
+env: {LEVEL: "3"}
+steps:
+  - id: a
+    call: media.photos:build
+    args: {size: "${{ params.n }}", names: ["${{ item }}", "x ${{ item }}"], plain: null}
+    foreach: [x]
+    undo: {call: media.photos:forget, with: {made: "${{ steps.a.outputs }}"}, timeout: 5}
+params: {n: {type: int, default: 1}}
+"""
+
+
+def test_a_call_is_a_function_job_that_is_given_values_of_their_own_types() -> None:
+    found = facts(CALLING)
+    step = found.definition.step("a")
+    work = step_work(found.definition, step, 0)
+    assert [".".join(map(str, one.path)) for one in work_references(work)] == ["params.n", "item", "item"]
+    names: dict[str, Json] = {"params": {"n": 2}, "item": {"deep": [1.5]}}
+    made = submission_of(found, work, step, {**names, "item": "y"})
+    assert (made.kind, made.name, made.step) == (JobKind.FUNCTION, "photos/a[0]", "a[0]")
+    assert made.spec.call == Call("media.photos:build", {"size": 2, "names": ["y", "x y"], "plain": None})
+    assert (made.spec.command, made.spec.shell, made.spec.cwd) == ((), None, "/data")
+    assert (made.spec.supervisor_env, made.environment, made.spec.secret_env) == (True, {}, ())
+    assert made.spec.env == {
+        "SEEN": "1", "LEVEL": "3", "JOBCTL_WORKFLOW_ID": "7", "JOBCTL_STEP": "a[0]",
+        "JOBCTL_IDEMPOTENCY_KEY": "7/a[0]",
+    }  # fmt: skip
+    undo = submission_of(
+        found, undo_work(found.definition, step, 0), step, {"steps": {"a": {"outputs": {"id": 9}}}}
+    )
+    assert undo.spec.call == Call("media.photos:forget", {"made": {"id": 9}})
+    assert (undo.kind, undo.name, undo.spec.timeout_seconds) == (JobKind.FUNCTION, "photos/a[0]:undo", 5.0)
+
+
+def test_a_call_is_given_no_more_than_a_job_can_carry() -> None:
+    found = facts(CALLING)
+    step = found.definition.step("a")
+    names: dict[str, Json] = {"params": {"n": 2}, "item": "x" * 600_000}
+    with pytest.raises(BadInputError, match="args above 1 MiB"):
+        submission_of(found, step_work(found.definition, step, 0), step, names)

@@ -32,3 +32,15 @@ def test_a_promised_output_that_is_missing_is_named() -> None:
 def test_another_type_is_refused_with_the_name_of_the_output(kind: str, text: str) -> None:
     with pytest.raises(BadInputError, match="output x is not"):
         typed_outputs({"x": text}, {"x": ParameterType(kind)}, "/")
+
+
+def test_what_a_function_returned_are_outputs_with_their_types() -> None:
+    promised = {"n": ParameterType.INT, "path": ParameterType.PATH, "text": ParameterType.JSON}
+    result: Json = {"n": 3, "path": "~/x", "text": "[1]", "more": [None], "none": None}
+    found = typed_outputs({"n": "4", "line": "5"}, promised, "/home/ada", result)
+    assert found == {
+        "n": 4, "path": "/home/ada/x", "text": "[1]", "more": [None], "none": None, "line": "5",
+    }  # fmt: skip
+    assert typed_outputs({}, {}, "/", [1, 2]) == {}
+    with pytest.raises(BadInputError, match="output n is not a whole number: 'x'"):
+        typed_outputs({}, {"n": ParameterType.INT}, "/", {"n": "x"})

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobctl.errors import BadFileError, BadInputError
+from jobctl.model.calls import Call
 from jobctl.model.workflow_builder import Step, WorkflowBuilder
-from jobctl.model.workflow_files import parse_workflow
+from jobctl.model.workflow_files import parse_workflow, workflow_of
 from tests.support.recorded_workflows import DIRECTORY
 
 
@@ -64,7 +65,7 @@ def test_the_builder_gives_the_document_of_the_file() -> None:
     flow.step("prune", needs=publish, run=f"./prune.py --days {keep}", continue_on_error=True)
 
     text = (DIRECTORY / "example.yaml").read_text()
-    written = parse_workflow(text, "example.yaml", functions=True)
+    written = parse_workflow(text, "example.yaml")
     assert flow.build() == written
     assert flow.build().document() == written.document()
     assert flow.build().spec_hashes == written.spec_hashes
@@ -190,10 +191,28 @@ def test_a_builder_a_document_and_its_text_are_one_workflow(steps: list[Any], ch
         before.append(flow.step(f"s{number}", needs=before[-1:] if chained else (), **kind, **more))
     text = json.dumps(flow.document(), indent=2, ensure_ascii=False)
     told = messages(flow.build)
-    assert told == messages(lambda: parse_workflow(text, "x.yaml", functions=True))
+    assert told == messages(lambda: parse_workflow(text, "x.yaml"))
     if told:
         return  # the template in a text is none, or much the same
     built = flow.build()
     for document in (flow.document(), built.document()):
-        read = parse_workflow(json.dumps(document), "x.yaml", functions=True)
+        read = parse_workflow(json.dumps(document), "x.yaml")
         assert (read, read.document(), read.spec_hashes) == (built, built.document(), built.spec_hashes)
+
+
+def shout(text: str) -> dict[str, str]:
+    return {"loud": text.upper()}
+
+
+def test_a_step_may_call_a_function_by_itself_or_by_its_name() -> None:
+    flow = WorkflowBuilder("calls")
+    one = flow.step("one", call=shout, arguments={"text": None}, undo={"call": shout, "args": {"text": "x"}})
+    flow.step("two", call="pkg.mod:f", args={"text": "${{ steps.one.outputs.loud }}"}, needs=one)
+    made = flow.build()
+    name = f"{__name__}:shout"
+    assert made.calls == [
+        ("one", Call(name, {"text": None})),
+        ("two", Call("pkg.mod:f", {"text": "${{ steps.one.outputs.loud }}"})),
+        ("one", Call(name, {"text": "x"})),
+    ]
+    assert workflow_of(made.document()) == made

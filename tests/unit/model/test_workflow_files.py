@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobctl.model.calls import Call
 from jobctl.model.parameters import ParameterType
 from jobctl.model.specs import RetryPolicy
 from jobctl.model.workflow_fields import DEFAULTS, STEP, WORKFLOW
@@ -70,8 +71,9 @@ steps:
     tolerate: 1
   - id: fourth
     workflow: other.yaml
+    args: {deep: true}
     retry: 0
-    undo: [rm, -r, x]
+    undo: {call: pkg.mod:forget, args: {size: 512}, timeout: 5s}
   - id: ask
     needs: [fourth]
     approve: {prompt: "Really ${{ params.mode }}?", expires: 12h}
@@ -84,7 +86,7 @@ on_exit: [rm, -rf, tmp]
 
 
 def read(text: str) -> WorkflowDefinition:
-    return parse_workflow(text, "dir/flow.yaml", functions=True)
+    return parse_workflow(text, "dir/flow.yaml")
 
 
 def test_every_key_is_read() -> None:
@@ -119,7 +121,12 @@ def test_every_key_is_read() -> None:
     )  # fmt: skip
     assert (third.foreach, third.tolerate) == ((1, "two"), Tolerance(1))
     assert (fourth.kind, fourth.target, fourth.retry) == (StepKind.WORKFLOW, "other.yaml", RetryPolicy())
-    assert fourth.undo == Undo(("rm", "-r", "x"))
+    assert fourth.arguments == {"deep": True}
+    assert fourth.undo == Undo(Call("pkg.mod:forget", {"size": 512}), 5.0)
+    assert flow.calls == [
+        ("third", Call("pkg.mod:build", {"size": 512, "list": [1, None]})),
+        ("fourth", Call("pkg.mod:forget", {"size": 512})),
+    ]
     assert (ask.approval, ask.queue, ask.env) == (Approval("Really ${{ params.mode }}?", 43_200.0), None, {})
     assert (ask2.approval, ask3.approval) == (Approval(), Approval("Sure?"))
     assert clean.trigger is Trigger.ANY_FAILED
@@ -152,7 +159,7 @@ def test_a_document_is_a_file_and_reads_back_the_same(text: str) -> None:
     document = flow.document()
     assert workflow_of(document) == flow
     assert workflow_of(document).document() == document
-    assert parse_workflow(json.dumps(document), "x.json", functions=True) == flow
+    assert parse_workflow(json.dumps(document), "x.json") == flow
     assert workflow_of(document).spec_hashes == flow.spec_hashes
 
 

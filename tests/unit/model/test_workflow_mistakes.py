@@ -6,16 +6,16 @@ from jobctl.errors import BadFileError
 from jobctl.model.workflow_files import parse_workflow, workflow_of
 
 
-def problems(text: str, *, functions: bool = True) -> list[dict[str, object]]:
+def problems(text: str) -> list[dict[str, object]]:
     with pytest.raises(BadFileError) as caught:
-        parse_workflow(text, "flow.yaml", functions=functions)
+        parse_workflow(text, "flow.yaml")
     assert (caught.value.code, caught.value.exit_code) == ("E_WORKFLOW", 2)
     return list(caught.value.problems)
 
 
 def messages(text: str) -> list[str]:
     with pytest.raises(BadFileError) as caught:
-        parse_workflow(text, "flow.yaml", functions=True)
+        parse_workflow(text, "flow.yaml")
     details = caught.value.details
     if len(caught.value.problems) == 1:
         return [str(caught.value).split(": ", 1)[1]]
@@ -217,11 +217,33 @@ def test_a_template_in_a_flow_map_gets_its_own_hint() -> None:
     assert found["line"] == 4
 
 
-def test_a_call_waits_for_function_jobs() -> None:
-    (found,) = problems(one_step("call: pkg.mod:f"), functions=False)
-    assert found["message"] == "function jobs come with a later version"
-    flow = parse_workflow(one_step("call: pkg.mod:f"), "flow.yaml", functions=True)
-    assert flow.step("a").target == "pkg.mod:f"
+@pytest.mark.parametrize(
+    ("lines", "message", "line"),
+    [
+        (["call: pkg.mod.f"], "bad call", 3),
+        (["call: 'pkg.mod:f; rm'"], "bad call", 3),
+        (["call: '${{ params.f }}'"], "templates are not used in call", 3),
+        (["call: a:f", "with: {x: 1}", "args: {y: 1}"], "with and args", 5),
+        (["run: x", "args: {y: 1}"], "args means nothing beside run", 4),
+        (["call: a:f", "with: {x: '${{ steps.b.result }}'}"], "unknown step", 4),
+        (["call: a:f", "args: {x: ['${{ item }}']}"], "there is no item here", 4),
+        (["run: x", "undo: {run: x, call: a:f}"], "undo has run or call, not both", 4),
+        (["run: x", "undo: {with: {x: 1}}"], "undo has no run", 4),
+        (["run: x", "undo: {run: y, with: {x: 1}}"], "with means nothing beside run", 4),
+        (["run: x", "undo: {call: a:f, with: {x: '${{ nothing }}'}}"], "unknown name", 4),
+    ],
+)
+def test_a_call_that_is_none_is_told(lines: list[str], message: str, line: int) -> None:
+    found = problems(one_step(*lines))[0]
+    assert (found["message"], found["line"]) == (message, line)
+
+
+def test_what_a_called_function_gives_is_known_where_it_is_declared() -> None:
+    head = "steps: [{id: a, call: 'm:f'%s}, {id: b, needs: a, when: steps.a.outputs.n > 0, run: x}]"
+    parse_workflow(head % "", "flow.yaml")
+    parse_workflow(head % ", outputs: {n: int}", "flow.yaml")
+    (found,) = problems(head % ", outputs: {m: int}")
+    assert found["message"] == "a has no output"
 
 
 def test_thousands_of_problems_are_told_quickly() -> None:

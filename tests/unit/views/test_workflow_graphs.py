@@ -25,7 +25,7 @@ from tests.support.graphs import Graph, dags, layers
 from tests.support.recorded_workflows import DIRECTORY, NAMES, recorded_workflow
 
 SVG = "{http://www.w3.org/2000/svg}"
-EXAMPLE = parse_workflow((DIRECTORY / "example.yaml").read_text(), "example.yaml", functions=True)
+EXAMPLE = parse_workflow((DIRECTORY / "example.yaml").read_text(), "example.yaml")
 STATUSES = {"scan": "completed", "import": "failed", "thumbs": "upstream_failed"}
 
 

@@ -1,0 +1,1 @@
+"""Functions that every worker can run, whatever ``modules:`` allows. Stdlib, ``context`` and ``functions`` only."""

@@ -1,0 +1,5 @@
+"""The child side of function jobs: a warm process that executes them, one at a time.
+
+It may run in a foreign interpreter (setting ``worker_python``), so it imports the standard library, ``jobctl.context``,
+``jobctl.functions`` and its siblings only; what is heavy (asyncio, inspect, traceback) when it is first needed.
+"""
