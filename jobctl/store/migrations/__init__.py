@@ -14,6 +14,8 @@ from jobctl.store.migrations import (
     m0007_schedules,
     m0008_daemons,
     m0009_workflows,
+    m0012_statistics,
+    m0013_notifications,
 )
 
 
@@ -36,6 +38,8 @@ MIGRATIONS = (
     Migration(7, "schedules", m0007_schedules.STATEMENTS),
     Migration(8, "daemons", m0008_daemons.STATEMENTS),
     Migration(9, "workflows", m0009_workflows.STATEMENTS),
+    Migration(12, "statistics", m0012_statistics.STATEMENTS),
+    Migration(13, "notifications", m0013_notifications.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

@@ -35,6 +35,9 @@ settings:
   retention_age: 7d
   retention_jobs: 500
   log_cap: 10M
+  health_queue_age: 20m
+  health_error_percent: 25
+  health_disk_free: 1G
   pass_env: [MAIN_KEY, PUBLIC_*]
   secret_env: [DB_URL]
   modules: [catalog, reports.nightly]
@@ -49,6 +52,7 @@ jobs:
 schedules:
 daemons:
   web: {command: [./web]}
+notifications:
 """
 
 
@@ -69,7 +73,8 @@ def test_every_key_is_read() -> None:
         default_retry_delay=1.5, default_backoff=1.5, default_max_delay=7200.0, default_on_crash=OnCrash.FAIL,
         concurrency=7, progress_interval=0.5, idle_interval=2.0, cleanup_interval=600.0, retention_age=604_800.0,
         retention_jobs=500, log_cap=10 << 20, pass_env=("MAIN_KEY", "PUBLIC_*"), secret_env=("DB_URL",),
-        modules=("catalog", "reports.nightly"),
+        modules=("catalog", "reports.nightly"), health_queue_age=1200.0, health_error_percent=25,
+        health_disk_free=1 << 30,
     )  # fmt: skip
     gpu, mail, plain = found.queues
     assert (gpu.name, gpu.concurrency, gpu.rate, gpu.paused) == ("gpu", 1, Rate(10, 60.0), True)
