@@ -15,6 +15,7 @@ from jobctl.clock import Clock, Milliseconds
 from jobctl.configuration import configuration_path
 from jobctl.model.configurations import Configuration, QueueEntry
 from jobctl.model.definitions import Source
+from jobctl.model.notifications import NotificationPlan
 from jobctl.model.queues import DEFAULT_CONCURRENCY, DEFAULT_QUEUE, Queue
 from jobctl.settings import Settings
 from jobctl.store import Store
@@ -103,6 +104,10 @@ class _Applying:
         settings = configuration.over(Settings())
         for change in apply_daemons(self._store, configuration.daemons, directory, settings, self._now):
             self._note("daemon", *change)
+        plan = NotificationPlan() if configuration.notifications is None else configuration.notifications
+        if self._store.notifications.apply(plan):
+            done = f"{len(plan.rules)} rules for {len(plan.targets)} targets" if plan.rules else "none"
+            self._note("notifications", "rules", "", None, done)
         return self._changes
 
     def _definitions(self, configuration: Configuration) -> None:

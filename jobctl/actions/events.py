@@ -47,6 +47,11 @@ def gap_before(store: Store, cursor: int) -> Gap | None:
     return None
 
 
+def reachable_cursor(store: Store, cursor: int) -> int:
+    """``cursor``, or the newest event where that is older: a cursor of before a restore would hide what comes."""
+    return min(cursor, store.events.last_id())
+
+
 def events_after(store: Store, query: EventQuery) -> Iterator[Event]:
     """The events of ``query`` up to now, oldest first; read in pages, so that no reader stays open."""
     for event in _pages(store, query.cursor):

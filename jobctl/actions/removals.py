@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jobctl.actions.batches import settle
 from jobctl.actions.jobs import check_known
 from jobctl.actions.spools import unspool
+from jobctl.actions.statistics import count_up
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock
 from jobctl.errors import BadInputError, StateConflictError
@@ -45,6 +46,7 @@ def remove(store: Store, selector: Selector, clock: Clock) -> list[Removed]:
         NotFoundError: a job named outright does not exist.
         StateConflictError: a job named outright runs.
     """
+    count_up(store, clock.now_ms())
     with store.write():
         selected = store.jobs.select(selector, REMOVABLE)
         check_known(selector, selected)
@@ -109,6 +111,7 @@ def prunable(store: Store, request: PruneRequest, clock: Clock) -> list[JobId]:
 
 def prune(store: Store, job_ids: Sequence[JobId], clock: Clock) -> Iterator[list[Removed]]:
     """The ended ones of ``job_ids`` are gone, rows and files; yields what went after each step."""
+    count_up(store, clock.now_ms())
     for batch in _batches(job_ids):
         with store.write():
             removed = store.removals.remove(batch, clock.now_ms())

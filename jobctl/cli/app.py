@@ -23,6 +23,8 @@ UsageFault: Any = typer.BadParameter.__mro__[2]
 EXIT_READER_GONE = 141
 _NEAR = 0.75
 """How much of a word has to be the same to be meant: ``--older-than`` is no ``--after-any``."""
+_LONGEST = 800
+"""Characters of an error that people are shown; --json has all of it."""
 _TAKES_PARAMETERS = (" submit", " run", " schedule add", " schedule edit")
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -305,7 +307,9 @@ def _verb_of(options: Sequence[str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
+    """``text`` escaped, and cut where a word of the command line of any length made it endless."""
+    shown = "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 def _system_error(error: OSError) -> JobctlError:

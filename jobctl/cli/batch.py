@@ -16,13 +16,15 @@ from jobctl.actions.supervisors import supervisor_runs
 from jobctl.cli.complete import complete_batches
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.job_options import JobOptions
+from jobctl.cli.sheets import print_sheet, print_title, print_titled
 from jobctl.cli.submit import note_left_out, submission_builder
 from jobctl.cli.words import existing_store
 from jobctl.errors import BadInputError
 from jobctl.model.batches import parse_max_failures
 from jobctl.model.names import parse_whole
+from jobctl.model.states import JobStatus
 from jobctl.store import Store
-from jobctl.views.batches import batch_json, batch_lines, batches_plain, failed_item_json, failed_item_line
+from jobctl.views.batches import batch_fields, batch_json, batches_plain, failed_item_json, failed_item_line
 
 SEPARATOR = ":::"
 
@@ -149,6 +151,11 @@ def list_(call: Invocation) -> None:
         call.print_json({"batches": [batch_json(one, job, now) for one, job in found]})
     elif not found and call.is_terminal:
         call.note("no batches")
+    elif call.is_terminal:
+        from jobctl.views.batch_tables import batch_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        show_table(batch_columns(now), found, color=call.color)
     else:
         call.print(batches_plain(found, now))
 
@@ -169,17 +176,29 @@ def show(call: Invocation, job: Id) -> None:
         document["failed_items"] = [failed_item_json(report.batch, item) for item in report.failed]
         call.print_json(document)
         return
-    call.print(f"batch {report.job.id}")
-    for line in batch_lines(report.batch, report.job, now):
-        call.print(line)
-    if report.failed:
-        call.print("failed items")
-        for item in report.failed:
-            call.print(failed_item_line(report.batch, item))
+    _print_report(call, report, now)
     if (more := report.batch.failures - len(report.failed)) > 0:
         call.print(
             f"  … {more} more; see: jobctl list batch:{report.job.id} --status failed --status timeout"
         )
+
+
+def _print_report(call: Invocation, report: actions.BatchReport, now: int) -> None:
+    styles = {}
+    if call.color:
+        from jobctl.views.job_tables import STYLES
+
+        styles = {status.value: STYLES[status] for status in JobStatus}
+        styles["status"] = STYLES[report.job.status]
+    print_sheet(call, f"batch {report.job.id}", batch_fields(report.batch, report.job, now), styles)
+    if report.failed and call.is_terminal:
+        from jobctl.views.batch_tables import failed_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        print_title(call, "failed items")
+        show_table(failed_columns(report.batch), report.failed, color=call.color)
+    else:
+        print_titled(call, "failed items", [failed_item_line(report.batch, item) for item in report.failed])
 
 
 def retry(

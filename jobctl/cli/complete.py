@@ -92,6 +92,12 @@ def complete_queues(ctx: Any, args: list[str], incomplete: str) -> list[Candidat
     return _quietly(lambda: [(name, "queue") for name in _queue_names(ctx) if name.startswith(incomplete)])
 
 
+def complete_targets(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
+    """Names of targets of notifications, as they were last applied."""
+    del args
+    return _quietly(lambda: [(name, "target") for name in _targets(ctx) if name.startswith(incomplete)])
+
+
 def complete_daemons(ctx: Any, args: list[str], incomplete: str) -> list[Candidate]:
     """Names of daemons with their states; those already given are left out."""
     del args
@@ -338,6 +344,12 @@ def _queue_names(ctx: Any) -> list[str]:
 def _functions(ctx: Any) -> list[str]:
     with _store(ctx) as store:
         return [] if store is None else store.signatures.names()
+
+
+def _targets(ctx: Any) -> list[str]:
+    with _store(ctx) as store:
+        found = None if store is None else store.notifications.plan()
+        return [] if found is None else list(found[0].targets)
 
 
 def _daemons(ctx: Any, prefix: str) -> list[Candidate]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,13 +18,22 @@ from jobctl.cli.complete import complete_daemons
 from jobctl.cli.daemon_options import DaemonOptions
 from jobctl.cli.daemon_waits import await_daemons, await_removal
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.sheets import print_sheet, print_titled
 from jobctl.cli.words import existing_store, note_without_supervisor
 from jobctl.errors import BadInputError, SupervisorDownError
 from jobctl.model.calls import check_function
 from jobctl.model.daemons import Daemon, DaemonSource, Wanted
 from jobctl.model.filters import JobFilter
 from jobctl.store import Store
-from jobctl.views.daemons import DaemonCard, card_json, card_lines, daemon_json, daemons_plain, state_text
+from jobctl.views.daemons import (
+    DaemonCard,
+    card_fields,
+    card_json,
+    card_sections,
+    daemon_json,
+    daemons_plain,
+    state_text,
+)
 from jobctl.views.text import printable
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new daemon.")]
@@ -130,8 +138,13 @@ def list_(call: Invocation) -> None:
     if not daemons:
         call.note("no daemons; add one with: jobctl daemon add NAME -- CMD …")
         return
-    width = shutil.get_terminal_size().columns if call.is_terminal else None
-    call.print(daemons_plain(daemons, now, width))
+    if call.is_terminal:
+        from jobctl.views.daemon_tables import daemon_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        show_table(daemon_columns(now), daemons, color=call.color)
+    else:
+        call.print(daemons_plain(daemons, now))
     note_without_supervisor(call)
 
 
@@ -151,7 +164,18 @@ def show(call: Invocation, names: Names) -> None:
         call.print_json(documents[0] if len(documents) == 1 else {"daemons": documents})
         return
     for card in cards:
-        call.print("\n".join(card_lines(card, home, now)))
+        heading = f"daemon {printable(card.daemon.name)}"
+        print_sheet(call, heading, card_fields(card, home, now), _styles(call, card.daemon))
+        for title, lines in card_sections(card, now):
+            print_titled(call, title, lines)
+
+
+def _styles(call: Invocation, daemon: Daemon) -> dict[str, str]:
+    if not call.color:
+        return {}
+    from jobctl.views.daemon_tables import STYLES
+
+    return {"state": STYLES[daemon.state], "error": "red"}
 
 
 def start(call: Invocation, names: Names, no_wait: NoWait = False) -> int:

@@ -38,5 +38,10 @@ def history(
     if call.json:
         home = call.home()
         call.print_json({"name": name, "jobs": [job_json(job, home, now) for job in jobs]})
+    elif call.is_terminal:
+        from jobctl.views.job_tables import history_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        show_table(history_columns(now), jobs, color=call.color)
     else:
         call.print(history_plain(jobs, now))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import select
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -89,7 +91,12 @@ class Invocation:
     def print_json(self, document: object) -> None:
         """The document is on standard output, on one line; in ASCII where the locale has no UTF-8."""
         ascii_only = not sys.stdout.encoding.lower().startswith("utf")
-        self._write(json.dumps(document, ensure_ascii=ascii_only) + "\n")
+        text = json.dumps(document, ensure_ascii=ascii_only)
+        if not text.isprintable():
+            from jobctl.views.text import printable_json
+
+            text = printable_json(text)
+        self._write(f"{text}\n")
 
     def _write(self, text: str) -> None:
         try:
@@ -130,6 +137,24 @@ def unwritable_output(error: OSError, done: str = "") -> UnusableError:
 
 class ReaderGone(Exception):
     """Whoever read our output has gone; Typer would take the OSError itself for exit 1."""
+
+
+def pause_while_read(seconds: float) -> None:
+    """A moment passes, as long as somebody reads standard output.
+
+    What follows something prints nothing for hours; without this ``| head -1`` would leave it behind until then.
+
+    Raises:
+        ReaderGone: nobody does.
+    """
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout, 0)
+    except (OSError, ValueError):  # no descriptor: it is kept in memory
+        time.sleep(seconds)
+        return
+    if poll.poll(seconds * 1000):
+        raise ReaderGone
 
 
 def root_callback(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from jobctl.cli.complete import (
     complete_words,
 )
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.sheets import print_sheet, print_title, print_titled
 from jobctl.cli.words import existing_store, one_of, statuses
 from jobctl.errors import BadInputError
 from jobctl.model.attempts import Attempt
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 ON_A_TERMINAL = MOST_WITH_USUAL
 _MOST = 10**9
+_MOST_ITEMS = 20
 _SORTS = tuple(key.value for key in SortKey)
 
 
@@ -187,12 +188,10 @@ def show_table(call: Invocation, jobs: list[Job], now: int) -> None:
     if not jobs:
         call.note("no jobs")
         return
-    from rich.console import Console
+    from jobctl.views.job_tables import job_columns
+    from jobctl.views.tables import show_table as print_table
 
-    from jobctl.views.job_tables import jobs_table
-
-    console = Console(file=sys.stdout, no_color=not call.color, highlight=False)
-    console.print(jobs_table(jobs, now, console.width))
+    print_table(job_columns(now), jobs, color=call.color)
 
 
 def show(
@@ -251,18 +250,19 @@ def _print_job(call: Invocation, shown: _Shown) -> None:
 
     home, now, job = call.home(), call.clock.now_ms(), shown.job
     written, dropped = log_sizes(home, job)
-    call.print(f"job {job.id}")
-    for label, text in job_fields(job, home, now):
-        call.print(f"  {label:<13} {text}")
+    fields = job_fields(job, home, now)
     if written:
-        call.print(f"  {'log size':<13} {log_size_text(written, dropped)}")
-    for name, value in (("meta", job.meta), ("result", job.result)):
-        if value is not None:
-            call.print(f"  {name:<13} {_json_text(value)}")
-    for item, error in job.progress.item_errors[:20]:
-        call.print(f"  {'failed item':<13} {printable(f'{item}: {error}')}")
-    if len(job.progress.item_errors) > 20:
-        call.print(f"  {'failed item':<13} … {len(job.progress.item_errors) - 20} more with --json")
+        fields.append(("log size", log_size_text(written, dropped)))
+    fields += [
+        (name, _json_text(value))
+        for name, value in (("meta", job.meta), ("result", job.result))
+        if value is not None
+    ]
+    failed = job.progress.item_errors
+    fields += [("failed item", printable(f"{item}: {error}")) for item, error in failed[:_MOST_ITEMS]]
+    if len(failed) > _MOST_ITEMS:
+        fields.append(("failed item", f"… {len(failed) - _MOST_ITEMS} more with --json"))
+    print_sheet(call, f"job {job.id}", fields, _styles(call, job))
     if shown.run is not None:
         _show_steps(call, shown.run, now)
     for title, lines in (
@@ -270,10 +270,15 @@ def _print_job(call: Invocation, shown: _Shown) -> None:
         ("hooks", [hook_line(hook) for hook in shown.hooks]),
         ("events", [event_line(event, with_entity=False) for event in shown.events[-20:]]),
     ):
-        if lines:
-            call.print(title)
-        for line in lines:
-            call.print(f"  {line}")
+        print_titled(call, title, lines)
+
+
+def _styles(call: Invocation, job: Job) -> dict[str, str]:
+    if not call.color:
+        return {}
+    from jobctl.views.job_tables import STYLES
+
+    return {"status": STYLES[job.status], "name": "bold", "error": "red"}
 
 
 def _run_of(store: Store, job: Job) -> WorkflowReport | None:
@@ -294,9 +299,15 @@ def _run_json(report: WorkflowReport, now: int) -> dict[str, object]:
 def _show_steps(call: Invocation, report: WorkflowReport, now: int) -> None:
     from jobctl.views.workflows import shown_steps, steps_plain
 
-    call.print("steps")
-    for line in steps_plain(shown_steps(report.steps, report.items), now).split("\n"):
-        call.print(f"  {line}")
+    steps = shown_steps(report.steps, report.items)
+    if call.is_terminal:
+        from jobctl.views.tables import show_table as print_table
+        from jobctl.views.workflow_tables import step_columns
+
+        print_title(call, "steps")
+        print_table(step_columns(now), steps, color=call.color)
+    else:
+        print_titled(call, "steps", steps_plain(steps, now).split("\n"))
 
 
 def _json_text(value: object) -> str:

@@ -45,6 +45,11 @@ def list_(call: Invocation) -> None:
             found = store.queues.list()
     if call.json:
         call.print_json({"queues": [queue_json(queue) for queue in found]})
+    elif call.is_terminal:
+        from jobctl.views.queue_tables import queue_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        show_table(queue_columns(), found, color=call.color)
     else:
         call.print(queues_plain(found))
 

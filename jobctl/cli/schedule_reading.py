@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime
 from typing import Annotated
 
@@ -65,9 +64,17 @@ def list_(
             found = listed_schedules(store, type=type, user=user, everything=all)
     if call.json:
         call.print_json({"schedules": [schedule_json(schedule) for schedule in found]})
+        return
+    now = call.clock.now_ms()
+    if not call.is_terminal:
+        call.print(schedules_plain(found, now))
+    elif not found:
+        call.note("no schedules; add one with: jobctl schedule add NAME --daily 02:30 -- CMD …")
     else:
-        width = shutil.get_terminal_size().columns if call.is_terminal else None
-        call.print(schedules_plain(found, call.clock.now_ms(), width))
+        from jobctl.views.schedule_tables import schedule_columns
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+
+        show_table(schedule_columns(now), found, color=call.color)
 
 
 def show(call: Invocation, name: Name) -> None:

@@ -38,11 +38,22 @@ def status(call: Invocation) -> int:
     if call.json:
         call.print_json(status_json(found, now))
     else:
-        for line in status_lines(found, home.path, now):
-            call.print(line)
+        _print_status(call, found, now)
         if not found.runs:
             call.note(f"no supervisor for {printable(home.path)}; start one with: jobctl up")
     return 0 if found.runs else _EXIT_DOWN
+
+
+def _print_status(call: Invocation, found: Status, now: int) -> None:
+    home = call.home().path
+    if call.is_terminal:
+        from jobctl.views.status_tables import status_parts
+        from jobctl.views.tables import show  # only a terminal pays for Rich
+
+        show(lambda width: status_parts(found, home, now, width), color=call.color)
+        return
+    for line in status_lines(found, home, now):
+        call.print(line)
 
 
 def _status(call: Invocation) -> Status:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
 import resource
 import signal
-import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,28 +13,24 @@ import typer
 from jobctl.actions.configuration_checks import find_warnings
 from jobctl.actions.configurations import apply_configuration
 from jobctl.actions.inspections import examined
+from jobctl.cli.companions import Companion, may_have_companion
 from jobctl.cli.complete import complete_words
+from jobctl.cli.event_log import EventLog
 from jobctl.cli.invocation import Invocation
 from jobctl.configuration import read_configuration
 from jobctl.errors import BadInputError, JobctlError, UnusableError
 from jobctl.executors.descriptors import raise_descriptor_limit
 from jobctl.executors.registry import EXECUTORS
-from jobctl.executors.threads import start_thread
 from jobctl.model.durations import parse_duration
-from jobctl.model.events import Event
 from jobctl.model.lives import LifeKind, StopMode
 from jobctl.model.names import parse_whole
 from jobctl.settings import Settings
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.supervisor import Supervisor
 from jobctl.supervisor.wakeups import Wakeups
-from jobctl.views.events import event_json, event_line
-from jobctl.views.text import printable
 
 NEEDED_DESCRIPTORS = 48
 """Store, locks, selector, up to 64 pidfds less what can be polled, and a spawn's own handful."""
-_LINES = 10_000
-_FLUSH_SECONDS = 2.0
 
 
 def up(
@@ -67,6 +60,9 @@ def up(
 ) -> int:
     """Run the supervisor in the foreground: it starts queued jobs and records what becomes of them.
 
+    On a terminal it shows what happens on a dashboard, the same as `jobctl watch`; elsewhere, and with
+    --no-dashboard, it writes a line for each event.
+
     The first Ctrl-C (or SIGTERM) drains: nothing new starts, running jobs end. The second stops them; they go
     back to their queue. Killed outright it loses nothing: the next `jobctl up` takes over what runs.
 
@@ -80,6 +76,7 @@ def up(
     stop_grace = None if grace is None else parse_duration(grace, "grace", allow_zero=True)
     if log_format not in ("text", "json"):
         raise BadInputError("unknown log format", log_format, "text or json", "E_LOG_FORMAT")
+    is_json = log_format == "json" or call.json
     _check_descriptors()
     configuration = read_configuration(call.home())
     settings = call.settings_over(configuration)
@@ -104,8 +101,9 @@ def up(
             slots,
             stop_grace,
             until_idle,
-            log_format == "json" or call.json,
+            is_json,
             tuple(applied),
+            not no_dashboard and not is_json and may_have_companion(call),
         )
         return _supervise(call, lifeline, terms)
 
@@ -120,11 +118,12 @@ class _Terms:
     until_idle: bool
     json: bool
     applied: tuple[str, ...] = ()
+    shows_dashboard: bool = False
 
 
 def _supervise(call: Invocation, lifeline: Lifeline, terms: _Terms) -> int:
     store, until_idle = lifeline.store, terms.until_idle
-    log = LogWriter(json=terms.json)
+    log = EventLog(json=terms.json)
     stop_signals = (signal.SIGINT, signal.SIGTERM)
     wakeups = Wakeups(lifeline.wake, stop_signals=stop_signals)
     supervisor = Supervisor(
@@ -137,18 +136,21 @@ def _supervise(call: Invocation, lifeline: Lifeline, terms: _Terms) -> int:
     log.remark(f"supervisor for {store.home.path}, pid {os.getpid()}; Ctrl-C drains, twice stops")
     for change in terms.applied:
         log.remark(change)
+    companion = _companion(call, supervisor, log) if terms.shows_dashboard else None
+    look = _Look(supervisor, log, companion)
     try:
-        supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle))
+        supervisor.run(wakeups, until=lambda: look.tell() and until_idle and look.is_idle)
         reason = supervisor.stopping.value if supervisor.stopping is not None else "idle"
         left = store.jobs.left_waiting() if until_idle and supervisor.stopping is None else []
         if supervisor.stopping is None:
             # Daemons keep nothing from being idle; they end with their supervisor.
             supervisor.stop(StopMode.DRAIN)
-            supervisor.run(wakeups, until=lambda: _watch(supervisor, log, until_idle=False))
+            supervisor.run(wakeups, until=lambda: not look.tell())
         supervisor.abandon()
         lifeline.end(reason)
     finally:
         wakeups.close()
+        look.close()
     for line in left:
         log.remark(f"left: {line}")
     log.remark(f"supervisor ended: {reason}")
@@ -158,14 +160,52 @@ def _supervise(call: Invocation, lifeline: Lifeline, terms: _Terms) -> int:
     return 1 if until_idle and supervisor.failed_jobs else 0
 
 
-def _watch(supervisor: Supervisor, log: LogWriter, until_idle: bool) -> bool:
-    log.trouble(supervisor.trouble)
-    if supervisor.stopping is not None:
-        names = [str(job_id) for job_id in supervisor.watcher.active]
-        log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
-        daemons = [] if names or supervisor.daemons is None else supervisor.daemons.living
-        log.once(f"{supervisor.stopping.value}: stopping {', '.join(daemons)}" if daemons else "")
-    return until_idle and supervisor.stopping is None and supervisor.is_idle
+def _companion(call: Invocation, supervisor: Supervisor, log: EventLog) -> Companion | None:
+    """The dashboard, to which all remarks go from now on; None where the system starts no process."""
+    try:
+        companion = Companion(call, supervisor.watcher)
+    except OSError as error:
+        log.remark(f"no dashboard ({error.strerror}); log lines instead")
+        return None
+    log.divert(companion.say)
+    return companion
+
+
+class _Look:
+    """What is told of the supervisor after each turn."""
+
+    def __init__(self, supervisor: Supervisor, log: EventLog, companion: Companion | None) -> None:
+        self._supervisor = supervisor
+        self._log = log
+        self._companion = companion
+        self._how = ""
+
+    def tell(self) -> bool:
+        """What is new about the supervisor itself is told. Always true."""
+        supervisor, log = self._supervisor, self._log
+        if self._companion is not None and self._companion.status is not None:
+            self.close()
+            log.remark(f"the dashboard has ended ({self._how}); log lines from here on, or: jobctl watch")
+        log.trouble(supervisor.trouble)
+        if supervisor.stopping is not None:
+            names = [str(job_id) for job_id in supervisor.watcher.active]
+            log.once(f"{supervisor.stopping.value}: waiting for {_jobs(names)}" if names else "")
+            daemons = [] if names or supervisor.daemons is None else supervisor.daemons.living
+            log.once(f"{supervisor.stopping.value}: stopping {', '.join(daemons)}" if daemons else "")
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to run, and nobody has asked it to stop."""
+        return self._supervisor.stopping is None and self._supervisor.is_idle
+
+    def close(self) -> None:
+        """The dashboard has left the terminal, and remarks go to the log again."""
+        if self._companion is None:
+            return
+        companion, self._companion = self._companion, None
+        self._log.divert(None, companion.end())
+        self._how = companion.how
 
 
 def _jobs(names: list[str]) -> str:
@@ -181,71 +221,3 @@ def _check_descriptors() -> None:
             f"only {allowed} open files are allowed, {NEEDED_DESCRIPTORS} are needed",
             hint="raise it with ulimit -n",
         )
-
-
-class LogWriter:
-    """Writes log lines from a thread of its own: a full pipe or a stopped terminal never stops the loop.
-
-    What does not fit into the backlog is dropped and counted; every event is in the store anyway.
-    """
-
-    def __init__(self, *, json: bool) -> None:
-        self._json = json
-        self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
-        self._dropped = 0
-        self._said: set[str] = set()
-        self._trouble: str | None = None
-        self._thread = start_thread("log", self._write)
-
-    def events(self, events: list[Event]) -> None:
-        """Each event is a line."""
-        if self._json:
-            import json
-
-            for event in events:
-                self._put(json.dumps(event_json(event), ensure_ascii=False))
-        else:
-            for event in events:
-                self._put(event_line(event))
-
-    def remark(self, text: str) -> None:
-        """A line of the supervisor's own; not part of JSON output."""
-        if not self._json:
-            self._put(printable(text))
-
-    def once(self, text: str) -> None:
-        """A remark that is not repeated."""
-        if text and text not in self._said:
-            self._said.add(text)
-            self.remark(text)
-
-    def trouble(self, text: str | None) -> None:
-        """The trouble, and its end, are a line each; not one a turn."""
-        if text != self._trouble:
-            self._trouble = text
-            self.remark(f"{text}; recording waits" if text is not None else "recording goes on")
-
-    def close(self) -> None:
-        """What can be written without waiting long is written."""
-        self._put(None)
-        self._thread.join(_FLUSH_SECONDS)
-
-    def _put(self, line: str | None) -> None:
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._dropped += 1
-
-    def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                if self._dropped:
-                    dropped, self._dropped = self._dropped, 0
-                    sys.stdout.write(f"({dropped} log lines dropped; see: jobctl events)\n")
-                sys.stdout.write(f"{line}\n")
-                if self._lines.empty():
-                    sys.stdout.flush()
-            except (OSError, ValueError):
-                return
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()

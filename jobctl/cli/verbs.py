@@ -30,6 +30,7 @@ VERBS: dict[str, Verb | VerbGroup] = {
     "status": Verb(
         "jobctl.cli.supervisor", "status", "Show the supervisor, counts, what runs and what is next."
     ),
+    "watch": Verb("jobctl.cli.watch", "watch", "Watch everything as it changes."),
     "reload": Verb("jobctl.cli.reload", "reload", "Read jobctl.yaml again and apply it."),
     "submit": Verb("jobctl.cli.submit", "submit", "Store a job and print its id.", takes_command=True),
     "run": Verb(
@@ -88,6 +89,11 @@ VERBS: dict[str, Verb | VerbGroup] = {
     "prune": Verb("jobctl.cli.removals", "prune", "Remove ended jobs by age, state or number."),
     "progress": Verb("jobctl.cli.progress", "progress", "Report progress from inside a job."),
     "events": Verb("jobctl.cli.events", "events", "Print or follow what happened."),
+    "stats": Verb("jobctl.cli.stats", "stats", "Show rates, durations, errors and how they change."),
+    "report": Verb("jobctl.cli.report", "report", "Write an HTML page about a period."),
+    "health": Verb("jobctl.cli.health", "health", "Tell by the exit code whether all is well."),
+    "doctor": Verb("jobctl.cli.doctor", "doctor", "Examine this machine and this home, with remedies."),
+    "metrics": Verb("jobctl.cli.metrics", "metrics", "Print figures for Prometheus."),
     "queue": VerbGroup(
         "Named lanes with a concurrency of their own.",
         {
@@ -135,6 +141,14 @@ VERBS: dict[str, Verb | VerbGroup] = {
             "logs": Verb("jobctl.cli.daemon_logs", "logs", "Print or follow the output of a daemon."),
             "jobs": Verb("jobctl.cli.daemon_waits", "jobs", "List the jobs that a daemon has submitted."),
             "wait": Verb("jobctl.cli.daemon_waits", "wait", "Wait until a daemon is in a state."),
+        },
+    ),
+    "notify": VerbGroup(
+        "Tell people when something fails, ends or waits.",
+        {
+            "list": Verb("jobctl.cli.notify", "list_", "List targets, how they fared, and the rules."),
+            "test": Verb("jobctl.cli.notify", "test", "Send a trial message to a target."),
+            "deliver": Verb("jobctl.cli.notify", "deliver", "Tell what its job was stored to tell."),
         },
     ),
     "db": VerbGroup(

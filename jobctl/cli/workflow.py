@@ -27,6 +27,7 @@ from jobctl.cli.complete import (
     complete_workflows,
 )
 from jobctl.cli.invocation import Invocation
+from jobctl.cli.sheets import print_sheet
 from jobctl.cli.submit import call_functions, note_left_out, submission_builder
 from jobctl.cli.words import existing_store, note_without_supervisor, statuses
 from jobctl.cli.workflow_options import WorkflowOptions, assignments
@@ -47,8 +48,8 @@ from jobctl.views.workflows import (
     preview_lines,
     question_json,
     question_lines,
+    run_fields,
     run_json,
-    run_lines,
     run_status,
     runs_plain,
     shown_steps,
@@ -304,6 +305,11 @@ def list_(
         call.print_json({"workflows": [run_json(one, now) for one in found]})
     elif not found and call.is_terminal:
         call.note("no workflows")
+    elif call.is_terminal:
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+        from jobctl.views.workflow_tables import run_columns
+
+        show_table(run_columns(now), found, color=call.color)
     else:
         call.print(runs_plain(found, now))
 
@@ -322,16 +328,17 @@ def show(call: Invocation, job: Id) -> None:
     if call.json:
         call.print_json(_json(report, now))
         return
-    call.print(f"workflow {report.run.job_id}")
-    for line in run_lines(report.run, report.job, now):
-        call.print(line)
+    fields = run_fields(report.run, report.job, now)
     steps = shown_steps(report.steps, report.items)
-    if call.color:
-        from jobctl.views.workflow_tables import print_steps
-
-        print_steps(steps, now)
-    else:
+    if not call.is_terminal:
+        print_sheet(call, f"workflow {report.run.job_id}", fields)
         call.print(steps_plain(steps, now))
+    else:
+        from jobctl.views.tables import show_table  # only a terminal pays for Rich
+        from jobctl.views.workflow_tables import run_style, step_columns
+
+        print_sheet(call, f"workflow {report.run.job_id}", fields, {"status": run_style(report.run)})
+        show_table(step_columns(now), steps, color=call.color)
     for line in question_lines(report.questions):
         call.print(line)
 

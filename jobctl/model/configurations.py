@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobctl.model.daemon_entries import DaemonEntry
     from jobctl.model.definitions import Definition, ScheduleEntry
     from jobctl.model.functions import Function
+    from jobctl.model.notifications import NotificationPlan
 
 _SLOT_WORDS = dict.fromkeys(("max_jobs", "parallel", "slots", "limit", "workers"), "concurrency")
 SETTING = Table(
@@ -52,12 +53,14 @@ SECTIONS = {
     "jobs": "what has a name before it runs: `jobctl submit NAME k=v`",
     "schedules": "when what is submitted by itself, by name",
     "daemons": "processes that are kept alive, by name",
+    "notifications": "who is told when something fails, ends or waits",
 }
 _LATER_SECTIONS = ("workflows",)
 _OTHER_SECTIONS = {
     "tasks": "jobs", "job": "jobs", "catalog": "jobs", "definitions": "jobs", "services": "daemons",
     "cron": "schedules", "schedule": "schedules", "modules": "settings: {modules: […]}", "config": "settings",
-    "pools": "queues", "queue": "queues",
+    "pools": "queues", "queue": "queues", "notify": "notifications", "notification": "notifications",
+    "alerts": "notifications",
 }  # fmt: skip
 _TAKEN_NAMES = frozenset({
     "home", "job_id", "attempt", "run", "progress", "result", "output", "daemon", "state_dir", "heartbeat",
@@ -104,6 +107,8 @@ class Configuration:
     daemons: tuple[DaemonEntry, ...] = ()
     functions: tuple[Function, ...] = ()
     """What allowed modules and distributions offer; see ``actions.declarations``."""
+    notifications: NotificationPlan | None = None
+    """None: the file does not say."""
     file: FileText = field(default=FileText(), compare=False, repr=False)
     """Where it was written, for what is found out later."""
 
@@ -130,6 +135,7 @@ def configuration_schema() -> Schema:
     """The JSON schema of the file."""
     from jobctl.model.daemon_entries import daemons_schema
     from jobctl.model.definition_fields import JOB, SCHEDULE
+    from jobctl.model.notification_fields import SECTION as NOTIFICATIONS
 
     queue = {**QUEUE.schema(), "type": ["object", "null"]}
     by_name: dict[str, Schema] = {
@@ -142,6 +148,7 @@ def configuration_schema() -> Schema:
         "jobs": {"type": "object", "additionalProperties": JOB.schema()},
         "schedules": {"type": "object", "additionalProperties": SCHEDULE.schema()},
         "daemons": daemons_schema(),
+        "notifications": NOTIFICATIONS.schema(),
     }  # fmt: skip
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -172,7 +179,16 @@ def _configuration(reading: Reading, root: Node) -> Configuration:
     _check_default_queue(reading, sections, settings, queues)
     definitions, schedules = _catalog(reading, sections, settings)
     daemons = _daemons(reading, sections["daemons"], settings) if "daemons" in sections else ()
-    return Configuration(settings, queues, resources, definitions, schedules, daemons)
+    plan = None
+    if "notifications" in sections:
+        plan = _notifications(reading, sections["notifications"], settings)
+    return Configuration(settings, queues, resources, definitions, schedules, daemons, notifications=plan)
+
+
+def _notifications(reading: Reading, node: Node, settings: Mapping[str, Any]) -> NotificationPlan:
+    from jobctl.model.notification_fields import read_notifications  # as for jobs
+
+    return read_notifications(reading, node, patterns_of(settings))
 
 
 def _daemons(reading: Reading, node: Node, settings: Mapping[str, Any]) -> tuple[DaemonEntry, ...]:

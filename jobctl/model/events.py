@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from jobctl.errors import BadInputError
 
 
 class EventKind(StrEnum):
@@ -106,6 +110,21 @@ class EventKind(StrEnum):
     SUPERVISOR_RELOAD_REFUSED = "supervisor.reload_refused"
     SUPERVISOR_START_REFUSED = "supervisor.start_refused"
     SUPERVISOR_CLOCK_JUMPED = "supervisor.clock_jumped"
+
+
+def check_pattern(text: str) -> str:
+    """``text``, proven to be like at least one kind: ``job.*``, ``*.failed``, ``job.started``.
+
+    Batches are jobs: ``batch.*`` is a pattern, though no kind is like it.
+
+    Raises:
+        BadInputError: ``E_KIND``: no event could ever be of it; says which was probably meant.
+    """
+    if text.startswith("batch.") or any(fnmatchcase(kind, text) for kind in EventKind):
+        return text
+    near = get_close_matches(text[:60], [*EventKind, *(f"{entity}.*" for entity in Entity)], 1)
+    hint = f"did you mean {near[0]}?" if near else f"for example: {EventKind.JOB_FAILED} or job.*"
+    raise BadInputError("no kind of event is like", text, hint, "E_KIND")
 
 
 class Entity(StrEnum):

@@ -30,6 +30,9 @@ class Settings:
     retention_age: float = 30 * 86_400.0
     retention_jobs: int = 100_000
     log_cap: int = 1 << 30
+    health_queue_age: float = 3600.0
+    health_error_percent: int = 50
+    health_disk_free: int = 512 << 20
     pass_env: tuple[str, ...] = ()
     secret_env: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()

@@ -20,17 +20,22 @@ if TYPE_CHECKING:
     from jobctl.store.daemons import Daemons
     from jobctl.store.definitions import Definitions
     from jobctl.store.function_jobs import FunctionJobs
+    from jobctl.store.health import HealthQueries
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
+    from jobctl.store.notifications import Notifications
     from jobctl.store.queues import Queues
     from jobctl.store.removals import Removals
     from jobctl.store.resets import Resets
+    from jobctl.store.rollups import RollUps
     from jobctl.store.run_pauses import RunPauses
     from jobctl.store.runs import Runs
     from jobctl.store.schedules import Schedules
     from jobctl.store.signatures import Signatures
+    from jobctl.store.statistics import Statistics
     from jobctl.store.steps import Steps
     from jobctl.store.submissions import Submissions
+    from jobctl.store.timelines import Timelines
     from jobctl.store.transitions import Transitions
     from jobctl.store.undos import Undos
     from jobctl.store.workers import Workers
@@ -154,6 +159,13 @@ class Store:
         return Batches(self.database, self.events)
 
     @cached_property
+    def notifications(self) -> Notifications:
+        """Who is told of what."""
+        from jobctl.store.notifications import Notifications
+
+        return Notifications(self.database, self.events)
+
+    @cached_property
     def workflows(self) -> Workflows:
         """Runs of steps."""
         from jobctl.store.workflows import Workflows
@@ -243,6 +255,34 @@ class Store:
         from jobctl.store.removals import Removals
 
         return Removals(self.database, self.events)
+
+    @cached_property
+    def health(self) -> HealthQueries:
+        """What tells whether all is well."""
+        from jobctl.store.health import HealthQueries
+
+        return HealthQueries(self.database)
+
+    @cached_property
+    def rollups(self) -> RollUps:
+        """Figures about what happened, written."""
+        from jobctl.store.rollups import RollUps
+
+        return RollUps(self.database)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Figures about what happened, read."""
+        from jobctl.store.statistics import Statistics
+
+        return Statistics(self.database)
+
+    @cached_property
+    def timelines(self) -> Timelines:
+        """What happened when."""
+        from jobctl.store.timelines import Timelines
+
+        return Timelines(self.database)
 
     @cached_property
     def schedules(self) -> Schedules:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from jobctl.model.attempts import Attempt, Outcome
 from jobctl.model.states import JobId
 from jobctl.store.database import Database
@@ -27,3 +30,12 @@ class Attempts:
             )
             for row in rows
         ]  # fmt: skip
+
+    def shims(self, job_ids: Iterable[JobId]) -> dict[JobId, int]:
+        """The pid of the shim of each running job, where it is on record."""
+        rows = self._database.rows(
+            "SELECT j.id, a.pid FROM json_each(?) w CROSS JOIN jobs j ON j.id=w.value AND j.state='running'"
+            " CROSS JOIN attempts a ON a.job_id=j.id AND a.number=j.attempt WHERE a.pid IS NOT NULL",
+            (json.dumps(list(job_ids)),),
+        )
+        return {JobId(row[0]): row[1] for row in rows}

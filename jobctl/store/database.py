@@ -20,6 +20,7 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 from playhouse.apsw_ext import APSWDatabase
 
 from jobctl.errors import (
+    BadInputError,
     JobctlError,
     NotFoundError,
     StateConflictError,
@@ -102,6 +103,10 @@ class Database:
             # Not the context manager: entering it for each of 17 statements a job costs 0.1 ms.
             with translated(self.path):
                 raise error
+        except (
+            UnicodeEncodeError
+        ) as error:  # a name of the command line in bytes that are no text: nothing is called so
+            raise BadInputError("not valid UTF-8", error.object, "give it in UTF-8", "E_UTF8") from None
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """The first row, if any."""

@@ -46,6 +46,15 @@ class Events:
         )
         return [_event(row) for row in found]
 
+    def of_kinds(self, cursor: int, kinds: Iterable[str], limit: int) -> list[Event]:
+        """At most ``limit`` events of these kinds with an id above ``cursor``, oldest first."""
+        found = self._database.rows(
+            "SELECT id, at, kind, entity, entity_id, data FROM events WHERE id>?"
+            " AND kind IN(SELECT value FROM json_each(?)) ORDER BY id LIMIT ?",
+            (cursor, json.dumps(sorted(kinds)), limit),
+        )
+        return [_event(row) for row in found]
+
     def about(self, entity: Entity, entity_id: int | str) -> list[Event]:
         """Every event about one thing, oldest first."""
         found = self._database.rows(

@@ -44,6 +44,11 @@ def figures_of(database: Database) -> Figures:
     )
 
 
+def sqlite_build() -> tuple[str, str]:
+    """The version of SQLite in use, and which package brought it."""
+    return str(apsw.sqlite_lib_version()), f"apsw {apsw.apsw_version()}"
+
+
 def _size(path: str) -> int:
     """Bytes by ``stat`` alone: opening the file from here would drop SQLite's locks."""
     try:

@@ -113,6 +113,16 @@ class Jobs:
         parameters.append(-1 if narrowed.limit is None else narrowed.limit)
         return [_job(row) for row in self._database.rows(sql, parameters)]
 
+    def running(self, limit: int) -> builtins.list[Job]:
+        """Running jobs, first those that stand for many (batches, workflows), then by id."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM (SELECT id AS wanted FROM jobs WHERE state='running'"
+            f" ORDER BY kind IN('command','function'), id LIMIT ?) CROSS JOIN jobs j ON j.id=wanted{_SIDES}"
+            " ORDER BY j.kind IN('command','function'), j.id",
+            (limit,),
+        )
+        return [_job(row) for row in rows]
+
     def select(self, selector: Selector, statuses: Sequence[JobStatus] = ()) -> builtins.list[Selected]:
         """The jobs a selector names, by id, each once.
 

@@ -13,6 +13,7 @@ from jobctl.model.events import EventKind
 from jobctl.model.states import JobId, JobStatus
 from jobctl.store.database import Database
 from jobctl.store.events import Events, job_event
+from jobctl.store.rollups import RollUps
 
 _ENDED = ("completed", "failed", "cancelled", "timeout")
 _EACH = "(SELECT value FROM json_each(?))"
@@ -50,6 +51,7 @@ class Removals:
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
+        self._rollups = RollUps(database)
 
     def remove(self, job_ids: Sequence[JobId], now: int) -> list[Removed]:
         """Those of the jobs that have ended are gone: rows, attempts, result, environment; ids are not reused.
@@ -64,6 +66,7 @@ class Removals:
         )
         if not found:
             return []
+        self._rollups.catch_up(now)  # what is not counted by now never would be
         doomed = json.dumps([row[0] for row in found])
         # A need that was met stays met; an unmet one still has to be told from it if the job is revived.
         self._database.rows(
@@ -127,11 +130,11 @@ class Removals:
     def remove_events(self, before: int, limit: int) -> int:
         """At most ``limit`` of the oldest events are gone, those of before an instant; returns how many.
 
-        The newest event stays: the cursors of followers are measured by it.
+        The newest event stays: the cursors of followers are measured by it. So do those that are not counted yet.
         """
         rows = self._database.rows(
             "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?2) AND at<?1"
-            " AND id<(SELECT max(id) FROM events) RETURNING id",
+            " AND id<(SELECT max(id) FROM events) AND id<=(SELECT event_id FROM rollup_cursor) RETURNING id",
             (before, limit),
         )
         return len(rows)

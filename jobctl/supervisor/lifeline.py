@@ -69,6 +69,8 @@ class Lifeline:
         """The life is over on record and its files are gone; other writers are waited for."""
         self.store.database.set_timeout(CALLER_TIMEOUT_SECONDS)
         with self.store.write():
+            if self.kind is LifeKind.UP:
+                self.store.rollups.sample_depth(self._clock.now_ms(), is_last=True)
             self.store.lives.end(self.id, reason, self._clock.now_ms())
         self.release()
         remove_files(self.store.home, self.id)

@@ -32,12 +32,14 @@ from jobctl.supervisor.pruner import Pruner
 from jobctl.supervisor.recovery import Recovery
 from jobctl.supervisor.reloads import Reloads
 from jobctl.supervisor.scheduler import Scheduler
+from jobctl.supervisor.statistician import Statistician
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
 from jobctl.supervisor.workers import Workers
 
 if TYPE_CHECKING:
     from jobctl.supervisor.daemons import DaemonKeeper
+    from jobctl.supervisor.notifier import Notifier
     from jobctl.supervisor.workflows import Workflows
 
 RECOVERY_SECONDS = 2.0
@@ -84,6 +86,8 @@ class Supervisor:
     """Moves the workflows on; a private life has nothing to do with them."""
     scheduler: Scheduler | None = None
     """Fires the schedules; a private life has none."""
+    notifier: Notifier | None = None
+    """Tells of what happens; a private life leaves that to the next supervisor."""
 
     _wakeups: Wakeups | None = None
     _told: StopMode | None = None
@@ -121,13 +125,16 @@ class Supervisor:
         self._recovery = Recovery(store, lifeline, clock, identities, self.workers)
         self._facts = Facts(store, lifeline, clock, self.watcher, self.workers, spread)
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
+        self.statistician = Statistician(store, clock, f"{store.home.life(lifeline.id)}/lock")
         self.pruner = Pruner(store, clock, settings)
         self._recovered = lifeline.kind is LifeKind.RUN
         if lifeline.kind is LifeKind.UP:
             from jobctl.supervisor.daemon_functions import DaemonFunctions  # `run` does without
             from jobctl.supervisor.daemons import DaemonKeeper
+            from jobctl.supervisor.notifier import Notifier
             from jobctl.supervisor.workflows import Workflows
 
+            self.notifier = Notifier(store)
             self.workflows = Workflows(store)
             self.scheduler = Scheduler(store, lifeline.id, clock, settings)
             functions = DaemonFunctions(store, settings)
@@ -169,9 +176,18 @@ class Supervisor:
         self._start_claimed()
         if self.daemons is not None:
             self.daemons.start()
-        if self.lifeline.kind is LifeKind.UP and self.stopping is None:
-            self.pruner.step()
+        self._keep_house()
         self._publish()
+
+    def _keep_house(self) -> None:
+        """What happened is counted, then what is past its retention goes; a private life does neither."""
+        if self.lifeline.kind is LifeKind.RUN:
+            return
+        self.statistician.beat()
+        if self.stopping is None:
+            self.statistician.step(is_busy=bool(self.watcher.active))
+            if not self.statistician.behind:
+                self.pruner.step()
 
     def run(self, wakeups: Wakeups, until: Callable[[], bool] = lambda: False) -> None:
         """Turn until it was stopped and is done, or ``until`` holds after a turn."""
@@ -245,7 +261,8 @@ class Supervisor:
             due = self.scheduler.pause_seconds()
             waits += [] if due is None else [due]
         if self.lifeline.kind is LifeKind.UP and self.stopping is None:
-            waits.append(self.pruner.pause_seconds())
+            due = self.statistician.pause_seconds()
+            waits.append(self.pruner.pause_seconds() if due is None else due)
         return max(0.0, min(waits))
 
     # --- collect ---
@@ -345,7 +362,8 @@ class Supervisor:
         self._busy, self._dirty, self._checkpointed = False, False, False
         self.trouble = None
         steps = self.workflows is not None and self.workflows.more
-        self._claims, self._more = claims, more or steps
+        tellings = self.notifier is not None and self.notifier.more
+        self._claims, self._more = claims, more or steps or tellings
         self._next_due = self._next_instant()
         monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
         for request in requests:
@@ -362,7 +380,8 @@ class Supervisor:
     def _next_instant(self) -> int | None:
         """When something is due in the store."""
         steps = None if self.workflows is None else self.store.runs.next_due()
-        dues = (self.store.jobs.next_due(), self.dispatcher.next_token_at, steps)
+        tellings = None if self.notifier is None else self.notifier.next_at
+        dues = (self.store.jobs.next_due(), self.dispatcher.next_token_at, steps, tellings)
         return min((due for due in dues if due is not None), default=None)
 
     def _has_reason_to_write(self) -> bool:
@@ -392,6 +411,8 @@ class Supervisor:
                 self.store.lives.set_stopping_jobs(self.lifeline.id)
         if self.daemons is not None:
             self.daemons.record(now)
+        if self.notifier is not None:
+            self.notifier.record(now)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
         if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
@@ -444,5 +465,7 @@ class Supervisor:
     def is_idle(self) -> bool:
         """Whether nothing runs, is queued in an unpaused queue, or waits for its next attempt."""
         if self._runs_jobs or self._facts.of_attempts or self._claims:
+            return False
+        if self.notifier is not None and (self.notifier.is_grouping or self.notifier.more):
             return False
         return not self.store.jobs.has_work()

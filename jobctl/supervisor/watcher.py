@@ -72,6 +72,8 @@ class Watcher:
         """Children that execute functions: they outlive their attempts."""
         self.stranger_ended: Callable[[int, int], None] = lambda pid, status: None
         """Gets pid and wait status of each child that is no attempt's."""
+        self.companions: dict[int, Callable[[int], None]] = {}
+        """Children that run no job, by pid (the dashboard): who gets their wait status."""
         self._clock = clock
         self._log_cap = log_cap
         self._identities = identities
@@ -149,6 +151,9 @@ class Watcher:
             if found is None:
                 return
             pid, status, usage = os.wait4(found.si_pid, 0)
+            if (ended := self.companions.pop(pid, None)) is not None:
+                ended(status)
+                continue
             attempt = self._children.pop(pid, None)
             if attempt is None or attempt.process is None:
                 self.stranger_ended(pid, status)
@@ -201,7 +206,7 @@ class Watcher:
             return True
         if not self._inherits_orphans:
             return any(group_exists(attempt.pid) for attempt in ended)
-        strays = stray_children(self._children.keys() | self.workers)
+        strays = stray_children(self._children.keys() | self.workers | self.companions.keys())
         if not strays:
             return False
         theirs = {attempt.tree.tag for attempt in ended}

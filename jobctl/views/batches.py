@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jobctl.model.batches import Batch
 from jobctl.model.jobs import Job
-from jobctl.views.instants import ago, instant_json, length
+from jobctl.views.instants import ago, exact, instant_json, length
 from jobctl.views.jobs import aligned, command_text, duration_of, encodable, exit_text, status_text
 from jobctl.views.text import printable
 
@@ -65,8 +65,8 @@ def batches_plain(found: Sequence[tuple[Batch, Job]], now_ms: int) -> str:
     ])  # fmt: skip
 
 
-def batch_lines(batch: Batch, job: Job, now_ms: int) -> list[str]:
-    """What is known of one batch, without its items."""
+def batch_fields(batch: Batch, job: Job, now_ms: int) -> list[tuple[str, str]]:
+    """What is known of one batch as ``(label, printable text)``, without its items."""
     limits = [f"{batch.max_parallel} at once" if batch.max_parallel is not None else ""]
     limits.append(f"at most {batch.max_failures} failures" if batch.max_failures is not None else "")
     fields = [
@@ -77,14 +77,14 @@ def batch_lines(batch: Batch, job: Job, now_ms: int) -> list[str]:
         ("limits", ", ".join(filter(None, limits))),
         *((name, str(getattr(batch, name))) for name in COUNTS),
         ("message", job.progress.message or ""),
-        ("created", ago(job.created_at, now_ms)),
+        ("submitted", exact(job.created_at, now_ms)),
         ("duration", length(duration_of(job, now_ms))),
     ]
-    return [f"  {label:<13} {printable(text)}" for label, text in fields if text]
+    return [(label, printable(text)) for label, text in fields if text]
 
 
 def failed_item_line(batch: Batch, job: Job) -> str:
     """``#3 job 15 failed, exit 2: photo.png``."""
     detail = exit_text(job)
     how = f"{job.status.value}, {detail if job.signal else f'exit {detail}'}" if detail else job.status.value
-    return f"  #{item_number(batch, job)} job {job.id} {how}: {printable(job.spec.item or '')}"
+    return f"#{item_number(batch, job)} job {job.id} {how}: {printable(job.spec.item or '')}"

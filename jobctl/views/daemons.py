@@ -12,7 +12,7 @@ from jobctl.model.documents import canonical_json
 from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
-from jobctl.views.instants import ago, instant_json, length, wall
+from jobctl.views.instants import ago, exact, instant_json, length
 from jobctl.views.jobs import aligned, encodable, status_text
 from jobctl.views.text import printable, shorten
 
@@ -162,10 +162,9 @@ def overview_line(daemon: Daemon, now_ms: int) -> str:
     return f"{text}; {note}" if note else text
 
 
-def daemons_plain(daemons: Sequence[Daemon], now_ms: int, width: int | None = None) -> str:
-    """Aligned columns under a header, one daemon a line of at most ``width`` cells."""
-    lines = aligned([HEADER, *(_row(daemon, now_ms) for daemon in daemons)])
-    return lines if width is None else "\n".join(shorten(line, width) for line in lines.splitlines())
+def daemons_plain(daemons: Sequence[Daemon], now_ms: int) -> str:
+    """Aligned columns under a header, one daemon a line: what pipes get."""
+    return aligned([HEADER, *(_row(daemon, now_ms) for daemon in daemons)])
 
 
 def _row(daemon: Daemon, now_ms: int) -> tuple[str, ...]:
@@ -208,8 +207,8 @@ def remarks(daemon: Daemon) -> str:
     )
 
 
-def card_lines(card: DaemonCard, home: Home, now_ms: int) -> list[str]:
-    """Everything known of one daemon for people, without what is unknown."""
+def card_fields(card: DaemonCard, home: Home, now_ms: int) -> list[tuple[str, str]]:
+    """What is known of one daemon as ``(label, printable text)``, without what is unknown."""
     daemon, definition = card.daemon, card.daemon.definition
     fields = [
         ("state", f"{SYMBOLS[daemon.state]} {state_text(daemon, now_ms)}, wanted {daemon.wanted.value}"),
@@ -218,9 +217,9 @@ def card_lines(card: DaemonCard, home: Home, now_ms: int) -> list[str]:
         ("status", daemon.status_text or ""),
         ("health", "" if daemon.health is None else daemon.health.value),
         ("pid", "" if daemon.pid is None else f"{daemon.pid}, generation {daemon.generation}"),
-        ("started", _when(daemon.started_at, now_ms)),
-        ("ready", _when(daemon.ready_at, now_ms)),
-        ("heartbeat", ago(daemon.heartbeat_at, now_ms)),
+        ("started", exact(daemon.started_at, now_ms)),
+        ("ready", exact(daemon.ready_at, now_ms)),
+        ("heartbeat", exact(daemon.heartbeat_at, now_ms)),
         ("restarts", f"{daemon.restarts}, {daemon.consecutive_failures} failures in a row"),
         ("memory", "" if daemon.memory_bytes is None else format_size(daemon.memory_bytes)),
         ("cpu", "" if daemon.cpu_percent is None else f"{daemon.cpu_percent:.1f}%"),
@@ -230,16 +229,16 @@ def card_lines(card: DaemonCard, home: Home, now_ms: int) -> list[str]:
         ("directory", home.daemon(daemon.name)),
         ("state dir", home.daemon_state(daemon.name)),
     ]
-    lines = [f"daemon {printable(daemon.name)}"]
-    lines += [f"  {label:<13} {printable(text)}" for label, text in fields if text]
-    if card.exits:
-        lines.append("exits")
-        lines += [f"  {exit_line(ended, now_ms)}" for ended in card.exits[:_SHOWN_EXITS]]
-    if card.job_count:
-        lines.append(f"jobs ({card.job_count}; all of them: jobctl daemon jobs {printable(daemon.name)})")
-        for job in card.jobs[:_SHOWN_JOBS]:
-            lines.append(f"  {job.id} {printable(job.name)} {status_text(job)}")
-    return lines
+    return [(label, printable(text)) for label, text in fields if text]
+
+
+def card_sections(card: DaemonCard, now_ms: int) -> list[tuple[str, list[str]]]:
+    """How its generations ended and the jobs it submitted: titles and printable lines."""
+    name = printable(card.daemon.name)
+    title = f"jobs ({card.job_count}; all of them: jobctl daemon jobs {name})"
+    jobs = [f"{job.id} {printable(job.name)} {status_text(job)}" for job in card.jobs[:_SHOWN_JOBS]]
+    exits = [exit_line(ended, now_ms) for ended in card.exits[:_SHOWN_EXITS]]
+    return [("exits", exits), (title, jobs)]
 
 
 _SOURCES = {
@@ -292,7 +291,3 @@ def exit_line(ended: DaemonExit, now_ms: int) -> str:
     if ended.reason in (None, "exit", "signal"):
         return printable(text)
     return printable(f"{text} ({ended.reason})" + (f": {ended.error}" if ended.error else ""))
-
-
-def _when(instant: int | None, now_ms: int) -> str:
-    return "" if instant is None else f"{wall(instant)} ({ago(instant, now_ms)})"

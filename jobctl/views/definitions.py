@@ -10,7 +10,7 @@ from jobctl.model.calls import Call
 from jobctl.model.definitions import JOINER, Definition, parameter_document
 from jobctl.model.jobs import Job
 from jobctl.model.parameters import shown
-from jobctl.views.instants import ago, instant_json, length, wall
+from jobctl.views.instants import ago, exact, instant_json, length, wall
 from jobctl.views.jobs import aligned, call_text, duration_of, exit_text, status_text
 from jobctl.views.text import printable
 
@@ -174,10 +174,10 @@ def definition_fields(card: CardView, now_ms: int) -> list[tuple[str, str]]:
             if key not in ("category",)
         ),
         *(
-            (f"schedule {schedule.name}", ago(schedule.next_fire_at, now_ms) or "not due")
+            (f"schedule {schedule.name}", exact(schedule.next_fire_at, now_ms) or "not due")
             for schedule in card.schedules
         ),
-        ("last", last_text(card, now_ms)),
+        ("last", f"{card.runs.last_status or ''} {exact(card.runs.last_at, now_ms)}".strip()),
         ("usually", length(card.runs.usual_seconds)),
     ]
     name = f"{icon_text(definition)} {printable(definition.name)}".strip()

@@ -8,6 +8,12 @@ from jobctl.model.events import Event
 from jobctl.views.instants import instant_json, wall
 from jobctl.views.text import printable
 
+_COLORS = {
+    "submitted": "2", "queued": "36", "started": "34", "ready": "32", "fired": "34", "completed": "32", "healthy": "32",
+    "failed": "1;31", "lost": "1;31", "broken": "1;31", "unhealthy": "1;31", "timeout": "1;35", "cancelled": "33",
+    "missed": "33", "skipped": "33", "backed_off": "33", "retried": "33",
+}  # fmt: skip
+
 
 def event_json(event: Event) -> dict[str, object]:
     """The keys of CLI.md."""
@@ -21,8 +27,8 @@ def event_json(event: Event) -> dict[str, object]:
     }
 
 
-def event_line(event: Event, *, with_entity: bool = True) -> str:
-    """``2026-… job.started job 12 attempt=1 pid=4711``, printable."""
+def event_line(event: Event, *, with_entity: bool = True, color: bool = False) -> str:
+    """``2026-… job.started job 12 attempt=1 pid=4711``, printable but for our own colours."""
     parts = [wall(event.at)[:19], event.kind]
     if with_entity:
         parts.append(f"{event.entity} {event.entity_id}")
@@ -30,7 +36,15 @@ def event_line(event: Event, *, with_entity: bool = True) -> str:
         parts += [f"{key}={_value(value)}" for key, value in event.data.items() if value is not None]
     elif event.data is not None:
         parts.append(_value(event.data))
-    return printable(" ".join(parts))
+    if not color:
+        return printable(" ".join(parts))
+    at, kind, rest = parts[0], printable(event.kind), printable(" ".join(parts[2:]))
+    return f"\x1b[2m{at}\x1b[0m \x1b[{_color(event.kind)}m{kind}\x1b[0m {rest}"
+
+
+def _color(kind: str) -> str:
+    """The SGR code for a kind: by what it tells, whatever it is about."""
+    return _COLORS.get(kind.rpartition(".")[2], "0")
 
 
 def _value(value: object) -> str:

@@ -40,6 +40,11 @@ def ago(instant: int | None, now_ms: int) -> str:
     return f"{text} ago" if distance > 0 else f"in {text}"
 
 
+def exact(instant: int | None, now_ms: int) -> str:
+    """``2026-11-22 03:00:00 +0100 (5m ago)``; empty for None."""
+    return "" if instant is None else f"{wall(instant)} ({ago(instant, now_ms)})"
+
+
 def length(seconds: float | None) -> str:
     """A duration for people; empty for None."""
     return "" if seconds is None else format_duration(seconds)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from jobctl.model.jobs import Job
 from jobctl.model.states import JobKind, JobStatus
-from jobctl.views.instants import length
-from jobctl.views.jobs import SYMBOLS, duration_of, exit_text, progress_text, started_text, status_text
-from jobctl.views.text import printable, shorten, width_of
+from jobctl.views.instants import ago, length
+from jobctl.views.jobs import (
+    SYMBOLS,
+    duration_of,
+    exit_text,
+    progress_text,
+    result_text,
+    started_text,
+    status_text,
+)
+from jobctl.views.tables import Column, bar, table_of
+from jobctl.views.text import printable
 
 STYLES = {
     JobStatus.CREATED: "dim",
@@ -25,88 +31,67 @@ STYLES = {
     JobStatus.TIMEOUT: "bold magenta",
 }
 
+LEAST_NAME = 12
+LEAST_STATUS = 11
+"""``✓ completed``: a reason may be cut."""
 _BAR_CELLS = 8
-_LEAST_FLEXIBLE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One column; a flexible one shrinks before any is dropped, and the highest ``drop`` goes first."""
-
-    title: str
-    cell: Callable[[Job, int], str]
-    drop: int = 0
-    flexible: bool = False
-    right: bool = False
-    styled: bool = False
-
-
-_COLUMNS = (
-    _Column("id", lambda job, _: str(job.id), right=True),
-    _Column("name", lambda job, _: printable(job.name), flexible=True),
-    _Column("kind", lambda job, _: "" if job.kind is JobKind.COMMAND else job.kind.value, drop=5),
-    _Column("status", lambda job, _: f"{SYMBOLS[job.status]} {status_text(job)}", styled=True),
-    _Column("queue", lambda job, _: job.queue, drop=3),
-    _Column("pri", lambda job, _: str(job.priority), drop=4, right=True),
-    _Column("progress", lambda job, _: _progress(job), drop=1, flexible=True),
-    _Column("started", started_text, drop=2),
-    _Column("duration", lambda job, now: length(duration_of(job, now)), drop=0, right=True),
-    _Column("exit", lambda job, _: exit_text(job), drop=0, right=True),
-)
 
 
 def jobs_table(jobs: Sequence[Job], now_ms: int, width: int) -> Table:
     """The jobs in at most ``width`` cells, one line each; nothing in them is read as markup."""
-    columns = [(column, [column.cell(job, now_ms) for job in jobs]) for column in _COLUMNS]
-    columns = [(column, cells) for column, cells in columns if column.drop == 0 or any(cells)]
-    while True:
-        widths = _widths(columns, width)
-        if widths is not None:
-            break
-        worst = max(column.drop for column, _ in columns)
-        if not worst:
-            widths = [max(map(width_of, [column.title, *cells])) for column, cells in columns]
-            break
-        columns = [(column, cells) for column, cells in columns if column.drop != worst]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for (column, _), cells in zip(columns, widths, strict=True):
-        justify: Literal["left", "right"] = "right" if column.right else "left"
-        table.add_column(
-            Text(shorten(column.title, cells)),
-            width=cells,
-            no_wrap=True,
-            justify=justify,
-            overflow="ellipsis",
-        )
-    for index, job in enumerate(jobs):
-        table.add_row(
-            *(
-                Text(shorten(cells[index], room), style=STYLES[job.status] if column.styled else "")
-                for (column, cells), room in zip(columns, widths, strict=True)
-            )
-        )
-    return table
+    return table_of(job_columns(now_ms), jobs, width)
 
 
-def _widths(columns: Sequence[tuple[_Column, list[str]]], width: int) -> list[int] | None:
-    """The width of each column, flexible ones shortened fairly; None when they do not fit."""
-    natural = [max(map(width_of, [column.title, *cells])) for column, cells in columns]
-    excess = sum(natural) + 2 * len(natural) - width
-    flexible = [index for index, (column, _) in enumerate(columns) if column.flexible]
-    while excess > 0:
-        widest = max(flexible, key=lambda index: natural[index])
-        if natural[widest] <= _LEAST_FLEXIBLE:
-            return None
-        natural[widest] -= 1
-        excess -= 1
-    return natural
+def job_columns(now_ms: int) -> list[Column[Job]]:
+    """The columns of ``list``."""
+    return [
+        Column("id", lambda job: str(job.id), right=True),
+        Column("name", lambda job: printable(job.name), flexible=True, least=LEAST_NAME),
+        Column("kind", lambda job: "" if job.kind is JobKind.COMMAND else job.kind.value, drop=7),
+        status_column(),
+        Column("queue", lambda job: printable(job.queue), drop=5),
+        Column("pri", lambda job: str(job.priority), drop=6, right=True),
+        Column("progress", _progress, drop=2, flexible=True, least=14),
+        Column("started", lambda job: started_text(job, now_ms), drop=4),
+        Column("duration", lambda job: length(duration_of(job, now_ms)), drop=1, right=True),
+        Column("exit", exit_text, drop=3, right=True),
+    ]
+
+
+def history_columns(now_ms: int) -> list[Column[Job]]:
+    """The columns of ``history``: the runs of one name, and what came of each."""
+    return [
+        Column("id", lambda job: str(job.id), right=True),
+        status_column(),
+        Column("started", lambda job: ago(job.started_at, now_ms), drop=1),
+        Column("finished", lambda job: ago(job.finished_at, now_ms), drop=4),
+        Column("duration", lambda job: length(duration_of(job, now_ms)), right=True),
+        Column("exit", exit_text, drop=2, right=True),
+        Column("attempt", lambda job: str(job.attempt) if job.attempt > 1 else "", drop=5, right=True),
+        Column("result", result_text, drop=3, flexible=True, least=16),
+    ]
+
+
+def status_column() -> Column[Job]:
+    """Symbol, status and reason, in the colour of the status."""
+    return Column(
+        "status",
+        lambda job: f"{SYMBOLS[job.status]} {status_text(job)}",
+        flexible=True,
+        least=LEAST_STATUS,
+        style=style_of,
+    )
+
+
+def style_of(job: Job) -> str:
+    """The colour of its status."""
+    return STYLES[job.status]
 
 
 def _progress(job: Job) -> str:
     percent = job.progress.percent
-    if percent is None:
+    if percent is None or job.status.is_terminal:
         return progress_text(job)
-    filled = round(percent / 100 * _BAR_CELLS)
     # The figure comes first: a narrow column cuts the bar, not what it says.
     figure, _, rest = progress_text(job).partition(" ")
-    return f"{figure:>4} {'━' * filled}{'╌' * (_BAR_CELLS - filled)} {rest}".rstrip()
+    return f"{figure:>4} {bar(percent, 100, _BAR_CELLS)} {rest}".rstrip()

@@ -12,8 +12,8 @@ from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.sizes import format_size
 from jobctl.model.states import JobKind, JobStatus
-from jobctl.views.instants import ago, instant_json, length, seconds_between, wall
-from jobctl.views.text import printable, shorten, width_of
+from jobctl.views.instants import ago, exact, instant_json, length, seconds_between, wall
+from jobctl.views.text import printable, width_of
 
 if TYPE_CHECKING:
     from jobctl.model.calls import Call
@@ -269,7 +269,15 @@ def history_plain(jobs: Sequence[Job], now_ms: int) -> str:
     return aligned([header, *rows])
 
 
-_LEAST_FLEXIBLE = 16
+def result_text(job: Job) -> str:
+    """What came of it in a few words: its error, else its result, else the last it reported."""
+    if job.error:
+        return printable(job.error)
+    if job.result is not None:
+        from json import dumps
+
+        return printable(dumps(job.result, ensure_ascii=False))
+    return printable(job.progress.message or "")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -281,33 +289,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
-
-
-def fitted(
-    rows: Sequence[Sequence[str]], width: int, flexible: Sequence[str], droppable: Sequence[str]
-) -> str:
-    """As :func:`aligned`, in lines of at most ``width`` cells; the first row holds the titles.
-
-    Flexible columns are shortened first, then the droppable ones go in their order, then the ends of lines.
-    """
-    table = [list(row) for row in rows]
-    going = list(droppable)
-    while True:
-        widths = [max(map(width_of, column)) for column in zip(*table, strict=True)]
-        excess = sum(widths) + 2 * (len(widths) - 1) - width
-        while excess > 0:
-            able = [index for index, title in enumerate(table[0]) if title in flexible]
-            widest = max(able, key=lambda index: widths[index], default=None)
-            if widest is None or widths[widest] <= _LEAST_FLEXIBLE:
-                break
-            widths[widest] -= 1
-            excess -= 1
-        if excess <= 0 or not going:
-            break
-        at = table[0].index(going.pop(0))
-        table = [row[:at] + row[at + 1 :] for row in table]
-    cut = [[shorten(cell, room) for cell, room in zip(row, widths, strict=True)] for row in table]
-    return "\n".join(shorten(line, width) for line in aligned(cut).splitlines())
 
 
 def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
@@ -336,11 +317,11 @@ def job_fields(job: Job, home: Home, now_ms: int) -> list[tuple[str, str]]:
         ("progress", progress_text(job)),
         ("exit", exit_text(job)),
         ("error", job.error),
-        ("created", _when(job.created_at, now_ms)),
-        ("eligible", _when(job.eligible_at, now_ms)),
-        ("queued", _when(job.queued_at, now_ms)),
-        ("started", _when(job.started_at, now_ms)),
-        ("finished", _when(job.finished_at, now_ms)),
+        ("created", exact(job.created_at, now_ms)),
+        ("eligible", exact(job.eligible_at, now_ms)),
+        ("queued", exact(job.queued_at, now_ms)),
+        ("started", exact(job.started_at, now_ms)),
+        ("finished", exact(job.finished_at, now_ms)),
         ("duration", length(duration_of(job, now_ms))),
         ("waited", length(wait_of(job, now_ms))),
         ("left", length(eta_of(job, now_ms))),
@@ -358,10 +339,6 @@ def _attempt_text(job: Job) -> str:
     if job.kind is JobKind.WORKFLOW:
         return ""
     return f"{job.attempt} (of {job.max_attempts} allowed, {job.attempts_used} used)"
-
-
-def _when(instant: int | None, now_ms: int) -> str:
-    return "" if instant is None else f"{wall(instant)} ({ago(instant, now_ms)})"
 
 
 def command_text(job: Job) -> str:

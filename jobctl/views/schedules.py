@@ -16,15 +16,15 @@ from jobctl.model.schedule_records import Fire, Schedule, Trigger
 from jobctl.model.slots import Reason
 from jobctl.model.states import JobId
 from jobctl.views.instants import ago, instant_json
-from jobctl.views.jobs import aligned, call_text, encodable, fitted
+from jobctl.views.jobs import aligned, call_text, encodable
 from jobctl.views.text import printable
 from jobctl.zones import zone_or_utc
 
 HEADER = ("NAME", "STATE", "KIND", "WHEN", "NEXT", "LAST", "STATUS", "RUNS", "SKIPPED", "MISSED")
 HISTORY_HEADER = ("DUE", "OUTCOME", "TRIGGER", "LATE", "JOB", "STATUS", "REASON")
 UNKNOWN_ZONE = "which this machine does not know: times are in UTC"
-_LEAST_WORTH = ("KIND", "SKIPPED", "MISSED", "RUNS", "LAST")
-"""Columns that a narrow terminal does without, in this order."""
+SYMBOLS = {"on": "●", "off": "○", "broken": "✗", "ended": "✓"}
+"""One cell each: a state is never told by colour alone."""
 _LATE_MS = 1000
 """Less is not worth a word."""
 
@@ -123,10 +123,9 @@ def next_lines(instants: Sequence[datetime], zone: ZoneInfo, now_ms: int) -> lis
     return [f"{local_text(instant, zone)}  ({ago(to_ms(instant), now_ms)})" for instant in instants]
 
 
-def schedules_plain(schedules: Sequence[Schedule], now_ms: int, width: int | None = None) -> str:
-    """Aligned columns under a header, one schedule a line, of at most ``width`` cells."""
-    rows = [HEADER, *(_row(schedule, now_ms) for schedule in schedules)]
-    return aligned(rows) if width is None else fitted(rows, width, ("NAME", "WHEN"), _LEAST_WORTH)
+def schedules_plain(schedules: Sequence[Schedule], now_ms: int) -> str:
+    """Aligned columns under a header, one schedule a line: what pipes get."""
+    return aligned([HEADER, *(_row(schedule, now_ms) for schedule in schedules)])
 
 
 def _row(schedule: Schedule, now_ms: int) -> tuple[str, ...]:

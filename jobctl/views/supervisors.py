@@ -113,14 +113,19 @@ def status_lines(status: Status, home: str, now_ms: int) -> list[str]:
             progress_text(job),
         ]
         lines.append(f"running     {', '.join(part for part in parts if part)}")
-    soonest = [(job.eligible_at or 0, _job_text(job)) for job in status.upcoming]
-    soonest += [(one.next_at or 0, f"schedule {printable(one.name)},") for one in status.schedules]
-    lines += [f"next        {text} {ago(at, now_ms)}" for at, text in sorted(soonest)]
+    lines += [f"next        {text} {when}" for text, when in next_texts(status, now_ms, ",")]
     return lines
 
 
-def _job_text(job: Job) -> str:
-    return f"{job.id} {printable(job.name)}," + (" next attempt" if job.reason == "retry" else "")
+def next_texts(status: Status, now_ms: int, comma: str = "") -> list[tuple[str, str]]:
+    """Jobs and schedules whose time comes, and when: ``("schedule nightly", "in 2h")``; the soonest first."""
+    soonest = [(job.eligible_at or 0, _job_text(job, comma)) for job in status.upcoming]
+    soonest += [(one.next_at or 0, f"schedule {printable(one.name)}{comma}") for one in status.schedules]
+    return [(text, ago(at, now_ms)) for at, text in sorted(soonest)]
+
+
+def _job_text(job: Job, comma: str) -> str:
+    return f"{job.id} {printable(job.name)}{comma}" + (" next attempt" if job.reason == "retry" else "")
 
 
 def _workers_text(workers: Workers) -> str:

@@ -7,6 +7,8 @@ private and unassigned code points, line and paragraph separators. Blanks of oth
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 _MOST_REMEMBERED = 4096
 
@@ -17,8 +19,14 @@ class _Escapes(dict[int, str | int]):
     It stops growing at 4096 entries: a log of random code points must not fill the memory.
     """
 
+    def __init__(
+        self, show: Callable[[str], str | int], known: Mapping[int, str | int] = MappingProxyType({})
+    ) -> None:
+        super().__init__(known)
+        self._show = show
+
     def __missing__(self, code: int) -> str | int:
-        shown = _shown(chr(code))
+        shown = self._show(chr(code))
         if len(self) < _MOST_REMEMBERED:
             self[code] = shown
         return shown
@@ -52,6 +60,11 @@ def printable_lines(data: bytes) -> str:
     return text.translate(_LINES)
 
 
+def printable_json(text: str) -> str:
+    r"""The same JSON document, with what a terminal would obey or hide as ``\u202e``: JSON escapes C0 alone."""
+    return text if text.isprintable() else text.translate(_JSON)
+
+
 def width_of(text: str) -> int:
     """The terminal cells that printable ``text`` takes: wide characters two, combining marks none."""
     return len(text) if text.isascii() else sum(map(_cells, text))
@@ -77,6 +90,13 @@ def _cells(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+def _shown_json(character: str) -> str | int:
+    if character.isprintable() or character in "\t\n" or unicodedata.category(character) == "Zs":
+        return ord(character)
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
 def _shown(character: str) -> str | int:
     code = ord(character)
     if character.isprintable() or unicodedata.category(character) == "Zs":
@@ -86,5 +106,6 @@ def _shown(character: str) -> str | int:
     return character.encode("unicode_escape").decode("ascii")
 
 
-_LINE = _Escapes()
-_LINES = _Escapes({ord("\n"): "\n", ord("\t"): "\t"})
+_LINE = _Escapes(_shown)
+_LINES = _Escapes(_shown, {ord("\n"): "\n", ord("\t"): "\t"})
+_JSON = _Escapes(_shown_json)

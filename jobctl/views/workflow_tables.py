@@ -1,17 +1,16 @@
-"""The steps of a run on a terminal, with colours. Imports Rich."""
+"""Runs of workflows and their steps on a terminal. Imports Rich."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from jobctl.model.workflow_runs import StepRun
-from jobctl.model.workflow_states import StepStatus
-from jobctl.views.workflows import HEADER, step_rows
+from jobctl.model.workflow_runs import StepRun, WorkflowRun
+from jobctl.model.workflow_states import RollbackState, RunOutcome, StepStatus
+from jobctl.views.instants import ago, length, seconds_between
+from jobctl.views.job_tables import LEAST_NAME, LEAST_STATUS
+from jobctl.views.job_tables import STYLES as JOB_STYLES
+from jobctl.views.jobs import SYMBOLS as JOB_SYMBOLS
+from jobctl.views.tables import Column, bar
+from jobctl.views.text import printable
+from jobctl.views.workflows import SYMBOLS, run_status, step_reason, step_seconds
 
 STYLES = {
     StepStatus.PENDING: "dim", StepStatus.READY: "cyan", StepStatus.RUNNING: "bold blue",
@@ -19,28 +18,59 @@ STYLES = {
     StepStatus.TIMEOUT: "bold magenta", StepStatus.SKIPPED: "dim", StepStatus.CANCELLED: "yellow",
     StepStatus.UPSTREAM_FAILED: "red", StepStatus.ROLLED_BACK: "yellow", StepStatus.ROLLBACK_FAILED: "bold red",
 }  # fmt: skip
-_FLEXIBLE = {"STEP", "REASON"}
-_RIGHT = {"ATTEMPTS", "JOB", "DURATION"}
+_BAR_CELLS = 8
 
 
-def steps_table(steps: Sequence[StepRun], now_ms: int) -> Table:
-    """A line a step; nothing in it is read as markup."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in HEADER:
-        table.add_column(
-            Text(title.lower()), no_wrap=title not in _FLEXIBLE, overflow="fold",
-            justify="right" if title in _RIGHT else "left",
-        )  # fmt: skip
-    for step, row in zip(steps, step_rows(steps, now_ms), strict=True):
-        table.add_row(
-            *(
-                Text(cell, style=STYLES[step.status] if title == "STATUS" else "")
-                for title, cell in zip(HEADER, row, strict=True)
-            )
-        )
-    return table
+def step_columns(now_ms: int) -> list[Column[StepRun]]:
+    """The columns of the steps, in ``workflow show``."""
+    return [
+        Column("step", lambda step: printable(step.label), flexible=True, least=LEAST_NAME),
+        Column(
+            "status",
+            lambda step: f"{SYMBOLS[step.status]} {step.status.value}",
+            style=lambda step: STYLES[step.status],
+        ),
+        Column("reason", lambda step: printable(step_reason(step)), drop=2, flexible=True, least=16),
+        Column("attempts", lambda step: str(step.attempts) if step.attempts > 1 else "", drop=4, right=True),
+        Column("job", lambda step: "" if step.job_id is None else str(step.job_id), drop=3, right=True),
+        Column("duration", lambda step: length(step_seconds(step, now_ms)), drop=1, right=True),
+    ]
 
 
-def print_steps(steps: Sequence[StepRun], now_ms: int) -> None:
-    """The table is on standard output."""
-    Console(file=sys.stdout, highlight=False).print(steps_table(steps, now_ms))
+def run_columns(now_ms: int) -> list[Column[WorkflowRun]]:
+    """The columns of ``workflow list``."""
+    return [
+        Column("id", lambda run: str(run.job_id), right=True),
+        Column("name", lambda run: printable(run.name), flexible=True, least=LEAST_NAME),
+        Column(
+            "status",
+            lambda run: f"{JOB_SYMBOLS[run.status]} {run_status(run)}",
+            flexible=True,
+            least=LEAST_STATUS,
+            style=run_style,
+        ),
+        Column("steps", _steps, drop=2),
+        Column("failed", lambda run: str(run.failed or ""), drop=1, right=True, style=lambda _: "bold red"),
+        Column("rollback", _rollback, drop=4, style=lambda _: "yellow"),
+        Column("submitted", lambda run: ago(run.created_at, now_ms), drop=3),
+        Column("duration", lambda run: length(_seconds(run, now_ms)), drop=5, right=True),
+    ]
+
+
+def run_style(run: WorkflowRun) -> str:
+    """The colour of its status; of a partial success that of a warning."""
+    if run.outcome is RunOutcome.PARTIAL:
+        return "yellow"
+    return JOB_STYLES[run.status]
+
+
+def _steps(run: WorkflowRun) -> str:
+    return f"{bar(run.ended, run.steps, _BAR_CELLS)} {run.ended}/{run.steps}".strip()
+
+
+def _rollback(run: WorkflowRun) -> str:
+    return "" if run.rollback is RollbackState.NONE else run.rollback.value
+
+
+def _seconds(run: WorkflowRun, now_ms: int) -> float | None:
+    return seconds_between(run.started_at, run.finished_at or now_ms)

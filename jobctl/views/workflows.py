@@ -14,7 +14,7 @@ from jobctl.model.workflow_questions import Question
 from jobctl.model.workflow_runs import Phase, StepReason, StepRun, WorkflowRun
 from jobctl.model.workflow_states import RollbackState, StepStatus
 from jobctl.model.workflows import StepDefinition, Trigger, WorkflowDefinition
-from jobctl.views.instants import ago, instant_json, length, seconds_between
+from jobctl.views.instants import ago, exact, instant_json, length, seconds_between
 from jobctl.views.jobs import aligned, encodable
 from jobctl.views.text import printable, shorten
 
@@ -155,8 +155,8 @@ def run_status(run: WorkflowRun) -> str:
     return f"{run.status.value} ({printable(run.reason)})" if run.reason else run.status.value
 
 
-def run_lines(run: WorkflowRun, job: Job, now_ms: int) -> list[str]:
-    """What is known of a run, without its steps."""
+def run_fields(run: WorkflowRun, job: Job, now_ms: int) -> list[tuple[str, str]]:
+    """What is known of a run as ``(label, printable text)``, without its steps."""
     waits = run.deadline_at is not None and not run.status.is_terminal
     fields = [
         ("name", run.name),
@@ -169,11 +169,11 @@ def run_lines(run: WorkflowRun, job: Job, now_ms: int) -> list[str]:
         ("queue", job.queue),
         ("part of", f"job {run.parent_id}" if run.parent_id is not None else ""),
         ("directory", job.spec.cwd),
-        ("created", ago(run.created_at, now_ms)),
+        ("created", exact(run.created_at, now_ms)),
         ("duration", length(seconds_between(run.started_at, run.finished_at or now_ms))),
-        ("time limit", ago(run.deadline_at, now_ms) if waits else ""),
+        ("time limit", exact(run.deadline_at, now_ms) if waits else ""),
     ]
-    return [f"  {label:<13} {printable(text)}" for label, text in fields if text]
+    return [(label, printable(text)) for label, text in fields if text]
 
 
 def question_json(question: Question) -> dict[str, object]:

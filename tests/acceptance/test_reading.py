@@ -290,6 +290,8 @@ def test_events_are_objects_one_a_line_and_can_be_narrowed(history: History) -> 
     assert json.loads(narrowed.out) == lines[-1]
     assert run_cli("events", "--since", "1h", "--kind", "job.submitted", home=home).out.count("\n") == 1
     assert run_cli("events", "--since", "never", home=home).code == 2
+    refused = run_cli("events", "--kind", "job.faled", home=home)
+    assert (refused.code, "did you mean job.failed?" in refused.err) == (2, True)
 
 
 def test_followed_events_come_as_they_happen_and_gaps_are_told(history: History) -> None:
@@ -302,9 +304,20 @@ def test_followed_events_come_as_they_happen_and_gaps_are_told(history: History)
     history.submit()
     assert json.loads(process.stdout.readline())["entity_id"] == 2
     process.send_signal(signal.SIGINT)
-    code, _, err = _end(process)
-    assert code == 130
-    assert err.startswith("events 1 to 1 are no longer kept\n")
+    assert _end(process) == (130, "", "events 1 to 1 are no longer kept\n")
+
+
+def test_who_follows_ends_when_its_reader_does_though_nothing_happens(history: History) -> None:
+    process = start_cli("events", "-f", "--since", "99", "--kind", "job.*", home=history.home.path)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr.readline() == b"there is no event 99 yet; going on after the newest, 1\n"
+    history.submit()
+    assert b"job.submitted" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
 
 
 def test_following_events_waits_for_the_store_without_making_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ NAMES = (
     "bulk_submit",
     "queue_depth",
     "history",
+    "stats",
     "start_latency",
     "noop_commands",
     "functions",

@@ -10,6 +10,7 @@ from jobctl.model.builtin_definitions import BUILTIN
 from jobctl.model.configurations import SECTIONS
 from jobctl.model.definition_fields import JOB, SCHEDULE, TEMPLATED
 from jobctl.model.fields import Described, Field
+from jobctl.model.notification_fields import RULE, TARGET
 from jobctl.model.parameter_fields import PARAMETER
 from jobctl.model.schedule_fields import TIMES
 from tests.docs import readme
@@ -27,6 +28,7 @@ OWN = {
         ("key of a job", JOB.fields),
         ("key of a parameter", PARAMETER.fields),
         ("key of a schedule", OWN),
+        ("key of a target", TARGET.fields),
     ],
 )
 def test_the_reference_lists_every_key_in_order(header: str, table: Mapping[str, Field[Described]]) -> None:
@@ -36,6 +38,12 @@ def test_the_reference_lists_every_key_in_order(header: str, table: Mapping[str,
         for name, known in table.items()
     ]
     assert [[cell.replace("\\|", "|") for cell in row] for row in rows] == wanted
+
+
+def test_the_keys_of_a_rule_are_listed() -> None:
+    assert readme.table("key of a rule", "what") == [
+        [f"`{name}`", known.help] for name, known in RULE.fields.items()
+    ]
 
 
 def test_every_section_is_listed() -> None:

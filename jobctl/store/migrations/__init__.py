@@ -16,6 +16,8 @@ from jobctl.store.migrations import (
     m0009_workflows,
     m0010_functions,
     m0011_calls,
+    m0012_statistics,
+    m0013_notifications,
 )
 
 
@@ -40,6 +42,8 @@ MIGRATIONS = (
     Migration(9, "workflows", m0009_workflows.STATEMENTS),
     Migration(10, "functions", m0010_functions.STATEMENTS),
     Migration(11, "calls", m0011_calls.STATEMENTS),
+    Migration(12, "statistics", m0012_statistics.STATEMENTS),
+    Migration(13, "notifications", m0013_notifications.STATEMENTS),
 )
 """Every migration, oldest first; the last one's number is the newest schema version."""
 

@@ -35,6 +35,9 @@ settings:
   retention_age: 7d
   retention_jobs: 500
   log_cap: 10M
+  health_queue_age: 20m
+  health_error_percent: 25
+  health_disk_free: 1G
   pass_env: [MAIN_KEY, PUBLIC_*]
   secret_env: [DB_URL]
   modules: [catalog, reports.nightly]
@@ -55,6 +58,7 @@ jobs:
 schedules:
 daemons:
   web: {command: [./web]}
+notifications:
 """
 
 
@@ -77,6 +81,7 @@ def test_every_key_is_read() -> None:
         retention_jobs=500, log_cap=10 << 20, pass_env=("MAIN_KEY", "PUBLIC_*"), secret_env=("DB_URL",),
         modules=("catalog", "reports.nightly"), max_workers=3, worker_jobs=50, worker_memory=0,
         worker_python="/usr/bin/python3", worker_args=("-X", "dev", "-X", "tracemalloc"), preload=("catalog",),
+        health_queue_age=1200.0, health_error_percent=25, health_disk_free=1 << 30,
     )  # fmt: skip
     gpu, mail, plain = found.queues
     assert (gpu.name, gpu.concurrency, gpu.rate, gpu.paused) == ("gpu", 1, Rate(10, 60.0), True)

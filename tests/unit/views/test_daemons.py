@@ -20,8 +20,9 @@ from jobctl.model.homes import Home
 from jobctl.views.daemons import (
     SYMBOLS,
     DaemonCard,
+    card_fields,
     card_json,
-    card_lines,
+    card_sections,
     daemon_json,
     daemons_plain,
     exit_line,
@@ -78,7 +79,7 @@ def test_a_pending_restart_is_shown_everywhere() -> None:
     daemon = replace(RUNNING, revision=2)
     assert "restart pending" in daemons_plain([daemon], NOW)
     assert "restart pending" in overview_line(daemon, NOW)
-    assert any("restart pending" in line for line in card_lines(DaemonCard(daemon, (), (), 0), HOME, NOW))
+    assert any("restart pending" in text for _, text in card_fields(DaemonCard(daemon, (), (), 0), HOME, NOW))
 
 
 def test_symbols_take_one_cell_each_and_all_states_have_one() -> None:
@@ -102,7 +103,9 @@ def test_hostile_text_is_escaped_in_every_view() -> None:
     daemon = replace(RUNNING, definition=definition, status_text=HOSTILE, error=HOSTILE, reason=HOSTILE)
     ended = DaemonExit(Generation(1), 1, NOW - 5000, NOW, None, HOSTILE, HOSTILE, HOSTILE)
     card = DaemonCard(daemon, (ended,), (), 0)
-    shown = [*card_lines(card, HOME, NOW), *daemons_plain([daemon], NOW).splitlines()]
+    shown = [text for _, text in card_fields(card, HOME, NOW)]
+    shown += [line for title, lines in card_sections(card, NOW) for line in (title, *lines)]
+    shown += daemons_plain([daemon], NOW).splitlines()
     shown += [overview_line(daemon, NOW), exit_line(ended, NOW)]
     assert all(line.isprintable() for line in shown), shown
     assert json.loads(json.dumps(card_json(card, HOME, NOW)))["status_text"] == HOSTILE
