@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import resource
 import signal
 import sys
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Annotated
 
 import typer
@@ -191,8 +191,8 @@ class LogWriter:
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
-        self._dropped = 0
+        self._pieces: SimpleQueue[list[str] | None] = SimpleQueue()
+        self._put_lines = self._written = self._dropped = 0
         self._said: set[str] = set()
         self._trouble: str | None = None
         self._thread = start_thread("log", self._write)
@@ -202,16 +202,14 @@ class LogWriter:
         if self._json:
             import json
 
-            for event in events:
-                self._put(json.dumps(event_json(event), ensure_ascii=False))
+            self._put([json.dumps(event_json(event), ensure_ascii=False) for event in events])
         else:
-            for event in events:
-                self._put(event_line(event))
+            self._put([event_line(event) for event in events])
 
     def remark(self, text: str) -> None:
         """A line of the supervisor's own; not part of JSON output."""
         if not self._json:
-            self._put(printable(text))
+            self._put([printable(text)])
 
     def once(self, text: str) -> None:
         """A remark that is not repeated."""
@@ -227,23 +225,26 @@ class LogWriter:
 
     def close(self) -> None:
         """What can be written without waiting long is written."""
-        self._put(None)
+        self._pieces.put(None)
         self._thread.join(_FLUSH_SECONDS)
 
-    def _put(self, line: str | None) -> None:
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._dropped += 1
+    def _put(self, lines: list[str]) -> None:
+        """A page of lines costs the loop one hand-over."""
+        kept = lines[: max(0, _LINES - self._put_lines + self._written)]
+        self._dropped += len(lines) - len(kept)
+        if kept:
+            self._put_lines += len(kept)
+            self._pieces.put(kept)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (lines := self._pieces.get()) is not None:
             try:
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
                     sys.stdout.write(f"({dropped} log lines dropped; see: jobctl events)\n")
-                sys.stdout.write(f"{line}\n")
-                if self._lines.empty():
+                sys.stdout.write("\n".join(lines) + "\n")
+                self._written += len(lines)
+                if self._pieces.empty():
                     sys.stdout.flush()
             except (OSError, ValueError):
                 return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobctl.store.daemons import Daemons
     from jobctl.store.definitions import Definitions
     from jobctl.store.function_jobs import FunctionJobs
+    from jobctl.store.intents import Intents
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.queues import Queues
@@ -108,6 +109,13 @@ class Store:
         from jobctl.store.transitions import Transitions
 
         return Transitions(self.database, self.events)
+
+    @cached_property
+    def intents(self) -> Intents:
+        """What callers want of running jobs."""
+        from jobctl.store.intents import Intents
+
+        return Intents(self.database)
 
     @cached_property
     def claims(self) -> Claims:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobctl.executors.functions import RECALL, WorkerDirectory
+from jobctl.executors.holes import HolesRefusedError, punch
 from jobctl.executors.journals import Begin, Bye, Journal, Record
 from jobctl.executors.kills import TreeKill
 from jobctl.executors.processes import leads_branded, signal_process, start_ticks
@@ -18,11 +19,17 @@ from jobctl.executors.trees import Tree
 from jobctl.model.states import WorkerId
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt
+from jobctl.supervisor.watcher import POLL_SECONDS
 
 BRISK_SECONDS = 0.05
 """What has run for longer may run for much longer: nothing is put behind it."""
 PIPE_BYTES = 4096
 """PIPE_BUF: a write of no more is done wholly or not at all."""
+IDLE_SECONDS = 300.0
+"""A worker without a job for so long ends; it has cost no time meanwhile."""
+LOOK_SECONDS = 0.003
+"""Between two looks at its journal while it has several jobs in hand: it pokes only when it runs dry."""
+_BLOCK = 1 << 12
 
 
 @dataclass(slots=True)
@@ -42,6 +49,8 @@ class Held:
     """Milliseconds UTC, as the journal says."""
     seen_at: float = 0.0
     """When its begin was read; monotonic."""
+    order_at: int = 0
+    """Where its order begins in the worker's file of orders."""
 
 
 class KeptWorker:
@@ -82,6 +91,8 @@ class KeptWorker:
         self._pipe: int | None = None
         self._orders: int | None = None
         self._offset = 0
+        self._punched = 0
+        """How much at the head of the orders is gone from the disk."""
         self._lines: list[tuple[int, bytes]] = []
         self.recalling = False
         """Whether it was asked to give back what it has not begun and has not answered."""
@@ -172,6 +183,7 @@ class KeptWorker:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.directory.orders_path)
         for held, order in jobs:
             self.hand[held.token] = held
+            held.order_at = begin
             line = f"{held.claim.job_id} {held.claim.attempt} {held.token} {begin} {len(order)}\n"
             self._lines.append((held.token, line.encode()))
             begin += len(order)
@@ -192,6 +204,22 @@ class KeptWorker:
                 self._lines.clear()
                 return
             del self._lines[:count]
+
+    def forget_orders(self) -> None:
+        """What ended jobs were called with takes no more room on the disk, and outlives no job that is removed."""
+        if self._orders is None or self._offset == self._punched:
+            return
+        with contextlib.suppress(
+            HolesRefusedError, OSError
+        ):  # else it goes with the next, or with the worker
+            if not self.hand:
+                os.ftruncate(self._orders, 0)
+                self._offset = self._punched = 0
+                return
+            first = next(iter(self.hand.values())).order_at // _BLOCK * _BLOCK
+            if first > self._punched:
+                punch(self._orders, self._punched, first)
+                self._punched = first
 
     @property
     def has_unsent(self) -> bool:
@@ -230,6 +258,18 @@ class KeptWorker:
             return False
 
     # --- hearing it ---
+
+    def pause_seconds(self, now: float) -> float:
+        """How long nothing has to be done about it, unless it pokes."""
+        if self.has_unsent or len(self.hand) > 1 or (self.hand and self.current is None):
+            return LOOK_SECONDS
+        if self.kill is not None:
+            return 0.02
+        if self.ended_at is not None and not self.gone and not self.hand:
+            return POLL_SECONDS if self.is_child else 0.05
+        if self.hand or not self.ready:
+            return POLL_SECONDS
+        return self.idle_since + IDLE_SECONDS - now
 
     def read(self) -> list[Record]:
         """What it has told since the last call; all of it once it is gone."""
