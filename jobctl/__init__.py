@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from jobctl import context as context
     from jobctl.api.orchestrator import TaskOrchestrator as TaskOrchestrator
     from jobctl.functions import job as job
-    from jobctl.functions import resource as resource
     from jobctl.model.patterns import PatternAdvisor as PatternAdvisor
     from jobctl.model.patterns import TaskPattern as TaskPattern
     from jobctl.model.workflow_builder import WorkflowBuilder as WorkflowBuilder
+    from jobctl.resources import resource as resource
 
 _PLACES = {
     "PatternAdvisor": "jobctl.model.patterns",
@@ -22,7 +22,7 @@ _PLACES = {
     "TaskPattern": "jobctl.model.patterns",
     "WorkflowBuilder": "jobctl.model.workflow_builder",
     "job": "jobctl.functions",
-    "resource": "jobctl.functions",
+    "resource": "jobctl.resources",
 }
 """Name → the module it comes from."""
 

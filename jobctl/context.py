@@ -12,10 +12,14 @@ import os
 import sys
 from contextlib import suppress
 
+from jobctl.child_jobs import SubmitError as SubmitError
+from jobctl.child_jobs import Submitted as Submitted
+from jobctl.child_jobs import function_name, request_line, submit_lines
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any, Protocol, TypeVar
+    from typing import IO, Any, Protocol, TypeVar
 
     T = TypeVar("T")
 
@@ -43,19 +47,6 @@ LARGEST_RESULT = 1 << 20
 
 class Cancelled(BaseException):
     """Raised in a function that is to end and never asks :func:`cancelled`. Let it pass."""
-
-
-class SubmitError(RuntimeError):
-    """``jobctl submit`` refused; nothing was submitted."""
-
-
-class Submitted(int):
-    """The id of a job that is on disk: an ``int`` with a name."""
-
-    @property
-    def id(self) -> int:
-        """As ``jobctl list`` shows it."""
-        return int(self)
 
 
 _host: Host | None = None
@@ -170,8 +161,8 @@ def result(value: object) -> None:
         TypeError: JSON cannot hold it.
         ValueError: NaN, infinite, circular or above 1 MiB.
     """
-    text = _json(value)
-    if len(text) > LARGEST_RESULT:
+    content = _json(value).encode()
+    if len(content) > LARGEST_RESULT:
         raise ValueError("the result is above 1 MiB of JSON; write a file and return its path")
     if _host is not None:
         _host.keep_result(value)
@@ -179,8 +170,8 @@ def result(value: object) -> None:
     path = os.environ.get("JOBCTL_RESULT")
     if path:
         fresh = f"{path}.{os.getpid()}"
-        with open(fresh, "w", encoding="utf-8") as file:
-            file.write(text)
+        with _own_file(fresh, os.O_TRUNC) as file:
+            file.write(content)
         os.replace(fresh, path)
 
 
@@ -192,8 +183,8 @@ def output(name: str, value: object) -> None:
         return
     if _host is not None:
         _host.prepare()
-    with open(path, "a", encoding="utf-8", errors="replace") as file:
-        file.write(_assignment(name, text))
+    with _own_file(path, os.O_APPEND) as file:
+        file.write(_assignment(name, text).encode("utf-8", "replace"))
 
 
 def submit(
@@ -207,11 +198,11 @@ def submit(
         options: as keys of a line of ``submit --jsonl``: ``name="scan"``, ``queue="gpu"``, ``detach=True``.
 
     Raises:
-        SubmitError: with what ``jobctl submit`` said.
+        SubmitError: no worker finds that function, JSON cannot hold a value, or ``jobctl submit`` refused.
     """
     request: dict[str, Any] = dict(options)
     if callable(what):
-        request["call"] = f"{what.__module__}:{what.__qualname__}"
+        request["call"] = function_name(what)
     elif isinstance(what, str):
         request["call"] = what
     else:
@@ -228,26 +219,10 @@ def submit_many(requests: Iterable[Mapping[str, Any]]) -> list[Submitted]:
         requests: lines of ``submit --jsonl``: ``{"call": "pkg.mod:func", "args": {…}}``, ``{"command": ["tar", "…"]}``.
 
     Raises:
-        SubmitError: with what ``jobctl submit`` said.
+        SubmitError: JSON cannot hold a value, or with what ``jobctl submit`` said.
     """
-    lines = [_json(dict(request)) for request in requests]
-    if not lines:
-        return []
-    import subprocess  # 10 ms that only code that submits pays for
-
-    done = subprocess.run(
-        [*(_command or _found_command()), "submit", "--jsonl", "-", "--quiet"],
-        input="\n".join(lines) + "\n",
-        capture_output=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.strip().removeprefix("jobctl: error: ")
-        said = said or f"jobctl submit ended with {done.returncode}"
-        raise SubmitError(said)
-    return [Submitted(word) for word in done.stdout.split()]
+    lines = [request_line(request) for request in requests]
+    return submit_lines(lines, _command) if lines else []
 
 
 class _ProgressFile:
@@ -309,17 +284,9 @@ def _polled_signal() -> bool:
     return _Polled.heard
 
 
-def _found_command() -> list[str]:
-    """How to run jobctl from here: by this interpreter if it has all of it, else by its name."""
-    import shutil
-    from importlib.util import find_spec
-
-    if find_spec("apsw") is not None:
-        return [sys.executable, "-P", "-m", "jobctl"]
-    found = shutil.which("jobctl")
-    if found is None:
-        raise SubmitError("no jobctl in PATH, and this interpreter has none")
-    return [found]
+def _own_file(path: str, flags: int) -> IO[bytes]:
+    """A file that only its owner reads, and no link to another."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600), "wb")
 
 
 def _number(name: str) -> int | None:

@@ -21,10 +21,11 @@ class JobctlHome:
     """A home in ``tmp_path``, which is the default one (``$JOBCTL_HOME``) until the test ends."""
 
     def __init__(self, path: Path) -> None:
-        from jobctl.api import Client  # a test run that does not use it does not pay for it
+        from jobctl.api import default_client  # a test run that does not use it does not pay for it
 
         self.path = path
-        self.client: Client = Client(path)
+        self.client: Client = default_client()
+        """The one that the functions of ``jobctl.api`` use, too."""
         self._made: list[SupervisorProcess] = []
 
     def run_until_idle(self, *, concurrency: int | None = None, timeout: float = IDLE_SECONDS) -> bool:
@@ -47,6 +48,7 @@ class JobctlHome:
 
     def close(self) -> None:
         """No supervisor is left running, and no connection open."""
+        from jobctl.api.client import forget_client
         from jobctl.errors import SupervisorDownError
 
         for made in self._made:
@@ -54,7 +56,7 @@ class JobctlHome:
             made.client.close()
         with suppress(SupervisorDownError):  # none that the test has started otherwise runs
             self.client.down(now=True, timeout=IDLE_SECONDS)
-        self.client.close()
+        forget_client(self.client)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from jobctl.clock import Milliseconds
 from jobctl.model.states import JobId
 
 LONGEST_USER = 100
+_STATUS = "/proc/self/status"
+_changing_umask = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,23 @@ class CallerContext:
 
 def caller_context(home: str, now: Milliseconds) -> CallerContext:
     """The context of this process."""
-    umask = os.umask(0o077)
-    os.umask(umask)
     environment = {portable(name): portable(value) for name, value in os.environb.items()}
-    return CallerContext(portable(os.getcwdb()), environment, umask, now, home)
+    return CallerContext(portable(os.getcwdb()), environment, current_umask(), now, home)
+
+
+def current_umask() -> int:
+    """The umask of this process; on Linux without changing it, for other threads make files meanwhile."""
+    try:
+        with open(_STATUS, "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):  # since Linux 4.7, see proc(5)
+                    return int(line[6:], 8)
+    except FileNotFoundError:
+        pass  # macOS, or no /proc in this container
+    with _changing_umask:
+        umask = os.umask(0o077)
+        os.umask(umask)
+    return umask
 
 
 def portable(text: str | bytes) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from jobctl.api.batch_verbs import Batch, BatchVerbs
@@ -75,6 +76,9 @@ def _of_default(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         return method(default_client(), *args, **kwargs)
 
+    whole = signature(method)
+    vars(function)["__signature__"] = whole.replace(parameters=[*whole.parameters.values()][1:])
+    function.__module__, function.__qualname__ = __name__, function.__name__
     return function
 
 
@@ -106,6 +110,9 @@ remove = _of_default(Client.remove)
 prune = _of_default(Client.prune)
 supervisor_runs = _of_default(Client.supervisor_runs)
 down = _of_default(Client.down)
+status = _of_default(Client.status)
+catalog = _of_default(Client.catalog)
+reload = _of_default(Client.reload)
 
 _NOUNS = frozenset({"queues", "batches", "schedules", "daemons", "workflows"})
 _PLACES = {
@@ -175,6 +182,7 @@ __all__ = [
     "attempts",
     "batches",
     "cancel",
+    "catalog",
     "counts",
     "daemons",
     "default_client",
@@ -186,7 +194,6 @@ __all__ = [
     "history",
     "hold",
     "job",
-    "list",
     "listen",
     "logs",
     "pause",
@@ -194,6 +201,7 @@ __all__ = [
     "queues",
     "recent",
     "release",
+    "reload",
     "remove",
     "result",
     "resume",
@@ -201,6 +209,7 @@ __all__ = [
     "run",
     "run_until_idle",
     "schedules",
+    "status",
     "submit",
     "submit_many",
     "supervisor",
@@ -208,3 +217,4 @@ __all__ = [
     "wait",
     "workflows",
 ]
+"""All but ``list``: ``import *`` leaves the built-in one alone."""

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from jobctl.actions.changes import POLL_SECONDS
-from jobctl.actions.events import FOLLOW_SECONDS, EventQuery
+from jobctl.actions.events import FOLLOW_SECONDS
 from jobctl.actions.logs import LogRequest
 from jobctl.api.client import Client
-from jobctl.api.following import Follower, Since, cursor_of
-from jobctl.api.job_waits import ProgressLooks, check_deadline, deadline_of
+from jobctl.api.following import Since, follower_of
+from jobctl.api.job_waits import Awaited
 from jobctl.api.log_lines import followed_lines, named_jobs
 from jobctl.api.options import Duration, Function, JobOptions, Path, Selection, Word, texts_of
 from jobctl.api.records import Change, Event, Job
-from jobctl.errors import NotFoundError
 from jobctl.model.documents import Json
 from jobctl.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+AT_ONCE = 1000
+"""Lines or events that a loop gets from a thread."""
 
 
 class AsyncClient:
@@ -86,20 +91,12 @@ class AsyncClient:
         on_progress: Callable[[Job], None] | None = None,
     ) -> builtins.list[Job]:
         """See ``Client.wait``; cancelling it leaves the jobs alone."""
-        deadline, looks = deadline_of(timeout), ProgressLooks(self.sync, on_progress)
-        ended: builtins.list[Job] = []
-        with self._own_store() as store:
-            waiting = self.sync.waiting(selection, store)
-            while waiting.pending:
-                for job in self.sync.ended(waiting.poll()):
-                    looks.tell(job)
-                    ended.append(job)
-                if not waiting.pending or (any and ended):
-                    break
-                check_deadline(deadline, waiting)
-                looks.look(waiting.pending)
+        async with self._own_store() as store:
+            waiting = await _threaded(self.sync.waiting, selection, store)
+            awaited = Awaited(self.sync, waiting, any=any, timeout=timeout, on_progress=on_progress)
+            while not awaited.turn():
                 await asyncio.sleep(POLL_SECONDS)
-        return ended[:1] if any else ended
+            return awaited.jobs
 
     async def result(self, selection: Selection, timeout: Duration | None = None) -> object:
         """See ``Client.result``."""
@@ -112,27 +109,29 @@ class AsyncClient:
         self, *, since: Since | None = None, kinds: Sequence[str] = (), job: int | None = None
     ) -> AsyncIterator[Event]:
         """See ``Client.follow``."""
-        with self._own_store() as store:
-            if job is not None and store.jobs.get(job) is None:
-                raise NotFoundError("no such job", job, "see: jobctl list")
-            cursor = cursor_of(store, since, self.sync.connections.clock.now_ms(), job)
-            follower = Follower(store, EventQuery(cursor, tuple(kinds)), job)
+        async with self._own_store(create=job is None) as store:
+            follower = await _threaded(follower_of, store, self.sync.connections.clock, since, kinds, job)
             while True:
-                for event in follower.poll():
-                    yield event
+                events = follower.poll()
+                while some := await _threaded(_some, events):
+                    for event in some:
+                        if event is not None:
+                            yield event
                 if follower.over:
                     return
                 await asyncio.sleep(FOLLOW_SECONDS)
 
     async def logs(self, selection: Selection) -> AsyncIterator[str]:
         """The lines of jobs to their ends; see ``Client.logs`` with ``follow``."""
-        with self._own_store() as store:
-            jobs = named_jobs(store, texts_of(selection))
-            for line in followed_lines(store, jobs, LogRequest(), pause=_pass):
-                if line is None:
+        async with self._own_store() as store:
+            jobs = await _threaded(named_jobs, store, texts_of(selection))
+            lines = followed_lines(store, jobs, LogRequest(), pause=_pass)
+            while some := await _threaded(_some, lines):
+                for line in some:
+                    if line is not None:
+                        yield line.text
+                if some[-1] is None:
                     await asyncio.sleep(POLL_SECONDS)
-                else:
-                    yield line.text
 
     async def close(self) -> None:
         """No connection is open any more."""
@@ -146,9 +145,48 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    def _own_store(self) -> Store:
+    @asynccontextmanager
+    async def _own_store(self, *, create: bool = False) -> AsyncIterator[Store]:
         """A connection of its own: other tasks use theirs meanwhile."""
-        return Store.open(self.sync.connections.home, self.sync.connections.clock, create=True)
+        connections, opened = self.sync.connections, builtins.list[Store]()
+
+        def open_store() -> None:
+            opened.append(Store.open(connections.home, connections.clock, create=create))
+
+        try:
+            await _threaded(open_store)
+            yield opened[0]
+        finally:  # also of one that was opened while this was cancelled
+            for store in opened:
+                store.close()
+
+
+async def _threaded(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What ``function`` returns, which runs in a thread and has ended even where this is cancelled.
+
+    What it uses may then be closed.
+    """
+    # No task: the end of a loop cancels every task, and what runs in a thread goes on then.
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with suppress(asyncio.CancelledError):  # this one; the first is raised below
+                await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # it is told by the cancellation
+        raise
+
+
+def _some(items: Iterator[T | None]) -> builtins.list[T | None]:
+    """The next items, as many as a loop gets at once, to the first None; none at the end."""
+    found: builtins.list[T | None] = []
+    for item in items:
+        found.append(item)
+        if item is None or len(found) == AT_ONCE:
+            break
+    return found
 
 
 def _pass(seconds: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Unpack
 
 from jobctl.actions import batches as actions
@@ -13,8 +12,9 @@ from jobctl.actions.command_checks import check_command
 from jobctl.actions.requests import JobRequest
 from jobctl.actions.selections import one_job
 from jobctl.api.job_submits import JobSubmits
-from jobctl.api.options import JobOptions, Selection, Word, job_request, number_text, plain, texts_of
+from jobctl.api.options import HasId, JobOptions, Selection, Word, job_request, number_text, plain, texts_of
 from jobctl.api.records import Job
+from jobctl.clock import to_ms
 from jobctl.model.batches import Batch as BatchRecord
 from jobctl.model.batches import BatchSubmission, Item, parse_max_failures
 from jobctl.model.names import parse_whole
@@ -23,7 +23,7 @@ from jobctl.views.batches import batch_json, failed_item_json
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(HasId):
     """A batch as it stood when it was read: the parent's job, and how many items are in each state."""
 
     job: Job
@@ -49,7 +49,7 @@ class Batch:
 
     def as_json(self) -> dict[str, object]:
         """The document that ``batch show --json`` prints."""
-        document = batch_json(self.record, self.job.record, _milliseconds(self.job.read_at))
+        document = batch_json(self.record, self.job.record, to_ms(self.job.read_at))
         document["failed_items"] = [failed_item_json(self.record, item.record) for item in self.failed]
         return document
 
@@ -149,7 +149,3 @@ class BatchVerbs:
         connections = self._jobs.connections
         job_id = JobId(self.get(selection).id)
         return actions.retry_items(connections.store(), job_id, connections.clock, failed_only=failed_only)
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

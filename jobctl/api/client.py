@@ -13,6 +13,7 @@ from jobctl.actions.changes import POLL_SECONDS
 from jobctl.actions.supervisors import is_alive, request_stop, supervisor_runs
 from jobctl.api.batch_verbs import BatchVerbs
 from jobctl.api.connections import Connections
+from jobctl.api.home_verbs import HomeVerbs
 from jobctl.api.job_changes import JobChanges
 from jobctl.api.job_submits import JobSubmits
 from jobctl.api.job_waits import JobWaits, deadline_of
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.api.daemon_verbs import DaemonVerbs
-    from jobctl.api.job_waits import Interruption
+    from jobctl.api.interruptions import Interruption
     from jobctl.api.runs import Finished
     from jobctl.api.schedule_verbs import ScheduleVerbs
     from jobctl.api.workflow_verbs import WorkflowVerbs
     from jobctl.model.documents import Json
 
 
-class Client(JobSubmits, JobWaits, JobChanges):
+class Client(JobSubmits, JobWaits, JobChanges, HomeVerbs):
     """A home as programs use it. No supervisor has to run, except for work to be done.
 
     Safe in threads: each has a connection of its own, opened when it is first needed and closed with the thread or by
@@ -112,7 +113,8 @@ class Client(JobSubmits, JobWaits, JobChanges):
         the job.
 
         Args:
-            command, shell, call, definition, parameters, options: as in ``submit``.
+            command, shell, call, definition, parameters, options: as in ``submit``; with ``split_output=False``
+                everything it prints counts as its stdout.
             on_start: called with the job once it is stored.
             on_line: called with each line it prints, and ``stdout`` or ``stderr``.
             on_progress: called with the job whenever its progress is another than before.
@@ -122,7 +124,8 @@ class Client(JobSubmits, JobWaits, JobChanges):
         """
         from jobctl.api.runs import Hooks, run_request
 
-        options["split_output"] = True
+        if options.get("split_output") is None:
+            options["split_output"] = True
         request = self.request(command, shell, call, definition, parameters, options)
         return run_request(self, request, Hooks(on_start, on_line, on_progress, cancel))
 
@@ -169,3 +172,10 @@ def default_client() -> Client:
     if found is None:
         found = _clients.setdefault(path, Client(path))
     return found
+
+
+def forget_client(client: Client) -> None:
+    """It is closed and, where it was that, no longer the client of the default home."""
+    client.close()
+    if _clients.get(client.home) is client:
+        del _clients[client.home]

@@ -13,12 +13,13 @@ from jobctl.actions import daemons as actions
 from jobctl.actions.callers import caller_context
 from jobctl.actions.daemon_logs import DaemonLogRequest, last_lines, read_daemon_log
 from jobctl.actions.daemon_waits import DaemonWait, Judge, is_in, is_restarted, is_started, is_stopped
+from jobctl.actions.functions import Functions, function_directory
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.api.connections import Connections
 from jobctl.api.job_reads import JobReads
 from jobctl.api.options import Duration, Function, Path, Word, function_name, number_text, plain, seconds_text
 from jobctl.api.records import Job
-from jobctl.clock import to_datetime
+from jobctl.clock import to_datetime, to_ms
 from jobctl.errors import BadInputError, StateConflictError, SupervisorDownError, WaitTimeoutError
 from jobctl.model.daemon_fields import KEYS, Given, parse_value
 from jobctl.model.daemons import Daemon as DaemonRecord
@@ -108,7 +109,7 @@ class Daemon:
 
     def as_json(self) -> dict[str, object]:
         """As in ``daemon list --json``."""
-        return daemon_json(self.record, round(self.read_at.timestamp() * 1000))
+        return daemon_json(self.record, to_ms(self.read_at))
 
 
 class DaemonVerbs:
@@ -131,17 +132,22 @@ class DaemonVerbs:
         """The daemon is declared; with ``start`` it is wanted up, too (``wait`` waits until it is).
 
         Raises:
-            BadInputError: it cannot be so.
+            BadInputError: it cannot be so, or its function may not be called so.
             NotFoundError: it depends on what there is not.
             StateConflictError: there is one of that name.
         """
-        caller = caller_context(self._connections.home.path, self._connections.clock.now_ms())
+        connections, clock = self._connections, self._connections.clock
+        caller = caller_context(connections.home.path, clock.now_ms())
         values = self._values(command, shell, call, dict(options))
-        definition = actions.new_definition(name, values, caller.cwd, caller.umask)
-        store, clock = self._connections.store(create=True), self._connections.clock
-        return self._daemon(
-            actions.add_daemon(store, definition, self._connections.settings(), clock, start=start)
-        )
+        # A function works where functions do, whoever declares it.
+        cwd = caller.cwd if call is None or "cwd" in values else function_directory(connections.home)
+        definition = actions.new_definition(name, values, cwd, caller.umask)
+        functions = self._functions(values)
+        if functions is not None:
+            definition = actions.with_checked_call(definition, functions)
+        store = connections.store(create=True)
+        self._remember(store, functions)
+        return self._daemon(actions.add_daemon(store, definition, connections.settings(), clock, start=start))
 
     def edit(
         self,
@@ -159,9 +165,11 @@ class DaemonVerbs:
         if not values and not unset_env:
             raise BadInputError("nothing to change", hint="give an option or a command", code="E_USAGE")
         caller = caller_context(self._connections.home.path, self._connections.clock.now_ms())
-        wish = actions.Edit(values, caller.cwd, unset_env)
+        functions = self._functions(values)
+        wish = actions.Edit(values, caller.cwd, unset_env, functions)
         store, clock = self._store_with(name), self._connections.clock
         [edited] = actions.edit_daemons(store, [name], wish, self._connections.settings(), clock)
+        self._remember(store, functions)
         return self._daemon(edited)
 
     def get(self, name: str) -> Daemon:
@@ -304,6 +312,21 @@ class DaemonVerbs:
         elif call is not None:
             options["call"] = function_name(call)
         return {key: parse_value(key, _given(key, value)) for key, value in options.items()}
+
+    def _functions(self, values: Mapping[str, object]) -> Functions | None:
+        """What may be called; None where nothing is said of a function."""
+        if not values.keys() & {"call", "args"}:
+            return None
+        from jobctl.actions.inspections import caller_functions  # only daemons that are functions pay for it
+
+        return caller_functions(self._connections.home, self._connections.settings())
+
+    def _remember(self, store: Store, functions: Functions | None) -> None:
+        """The supervisor knows the functions that were looked at."""
+        if functions is not None:
+            from jobctl.actions.inspections import remember
+
+            remember(store, functions, self._connections.clock)
 
     def _daemon(self, record: DaemonRecord) -> Daemon:
         return Daemon(record, to_datetime(self._connections.clock.now_ms()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime
@@ -14,6 +15,7 @@ from jobctl.actions.selections import past_instant
 from jobctl.api.connections import Connections
 from jobctl.api.options import plain
 from jobctl.api.records import Event, Job, event_of
+from jobctl.clock import Clock
 from jobctl.errors import BadInputError, NotFoundError
 from jobctl.executors.threads import start_thread
 from jobctl.model.events import Entity, EventKind
@@ -97,15 +99,26 @@ def cursor_of(store: Store, since: Since | None, now: int, job_id: int | None = 
     return about[0].id - 1 if about else store.events.last_id()
 
 
+def follower_of(
+    store: Store, clock: Clock, since: Since | None, kinds: Sequence[str], job_id: int | None
+) -> Follower:
+    """What ``Client.follow`` with these arguments follows, on a connection that nobody else uses meanwhile.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    if job_id is not None and store.jobs.get(job_id) is None:
+        raise NotFoundError("no such job", job_id, "see: jobctl list")
+    cursor = cursor_of(store, since, clock.now_ms(), job_id)
+    return Follower(store, EventQuery(cursor, tuple(kinds)), job_id)
+
+
 def follow(
     connections: Connections, since: Since | None, kinds: Sequence[str], job_id: int | None
 ) -> Generator[Event, None, None]:
     """See ``Client.follow``. It has a connection of its own and no transaction open between two events."""
-    with connections.own(create=True) as store:
-        if job_id is not None and store.jobs.get(job_id) is None:
-            raise NotFoundError("no such job", job_id, "see: jobctl list")
-        cursor = cursor_of(store, since, connections.clock.now_ms(), job_id)
-        follower = Follower(store, EventQuery(cursor, tuple(kinds)), job_id)
+    with connections.own(create=job_id is None) as store:
+        follower = follower_of(store, connections.clock, since, kinds, job_id)
         watch = ChangeWatch(store)
         while True:
             yield from follower.poll()
@@ -169,6 +182,7 @@ class Listener:
         self._problem: BaseException | None = None
         with connections.own(create=True) as store:  # now, not when the thread gets its turn
             self._cursor = cursor_of(store, since, connections.clock.now_ms(), job_id)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._thread = start_thread("jobctl-listener", self._listen)
 
     @property
@@ -202,6 +216,8 @@ class Listener:
                 raise
 
     def _listen(self) -> None:
+        # What a callback starts would inherit that everything is blocked: Ctrl-C and TERM would never reach it.
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         try:
             with self._connections.own() as store:
                 follower = Follower(store, EventQuery(self._cursor), self._job_id)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import builtins
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Protocol
 
-from jobctl.actions import jobs as actions
 from jobctl.actions.selections import selected_jobs
 from jobctl.actions.waits import Ending, Wait
 from jobctl.api.following import Callbacks, JobCallback, Listener, Since, follow
+from jobctl.api.interruptions import Interruption, Interrupts
 from jobctl.api.job_reads import JobReads
 from jobctl.api.options import Duration, Selection, seconds_text, texts_of
 from jobctl.api.records import Event, Job
 from jobctl.errors import JobFailedError, NotFoundError, WaitTimeoutError
 from jobctl.model.durations import parse_duration
 from jobctl.model.progress import Progress
-from jobctl.model.selectors import parse_selector
 from jobctl.model.states import JobStatus
 from jobctl.store import Store
 
@@ -25,13 +23,6 @@ TAIL_LINES = 20
 """Of the log that ``JobFailedError`` shows."""
 PROGRESS_SECONDS = 0.2
 """Between two looks at the progress of jobs that are waited for."""
-
-
-class Interruption(Protocol):
-    """What tells that something is to end: a ``threading.Event``."""
-
-    def is_set(self) -> bool:
-        """Whether it is."""
 
 
 class JobWaits(JobReads):
@@ -58,19 +49,10 @@ class JobWaits(JobReads):
             WaitTimeoutError: they have not ended in time; they go on.
         """
         waiting = self.waiting(selection)
-        deadline = deadline_of(timeout)
-        looks = ProgressLooks(self, on_progress)
-        ended: list[Job] = []
-        while waiting.pending:
-            for job in self.ended(waiting.poll()):
-                looks.tell(job)
-                ended.append(job)
-            if not waiting.pending or (any and ended):
-                break
-            check_deadline(deadline, waiting)
-            looks.look(waiting.pending)
+        awaited = Awaited(self, waiting, any=any, timeout=timeout, on_progress=on_progress)
+        while not awaited.turn():
             waiting.watch.pause()
-        return ended[:1] if any else ended
+        return awaited.jobs
 
     def await_end(
         self,
@@ -79,16 +61,15 @@ class JobWaits(JobReads):
         on_progress: Callable[[Job], None] | None = None,
     ) -> Job:
         """``wait`` for one job, which is cancelled once ``cancel`` is set; returns it as it ended."""
-        waiting, looks, asked = self.waiting(job_id), ProgressLooks(self, on_progress), False
-        while True:
-            for job in self.ended(waiting.poll()):
-                looks.tell(job)
-                return job
-            if cancel is not None and cancel.is_set() and not asked:
-                asked = True
-                actions.cancel(self.connections.store(), parse_selector(str(job_id)), self.connections.clock)
-            looks.look(waiting.pending)
-            waiting.watch.pause()
+        interrupts = Interrupts(self.connections, job_id, cancel)
+        # A connection notices what others write, not what it writes itself: the cancel.
+        with self.connections.own() as store:
+            waiting = self.waiting(job_id, store)
+            awaited = Awaited(self, waiting, on_progress=on_progress)
+            while not awaited.turn():
+                interrupts.look()
+                waiting.watch.pause()
+        return awaited.jobs[0]
 
     def waiting(self, selection: Selection, store: Store | None = None) -> Wait:
         """The jobs to wait for, for a loop that waits in its own way."""
@@ -166,6 +147,52 @@ class JobWaits(JobReads):
         """
         callbacks = Callbacks(on_status_changed, on_progress, on_completed)
         return Listener(self.connections, self, callbacks, since, job)
+
+
+class Awaited:
+    """Jobs that somebody waits for, in his own way: turns, with pauses of his between them.
+
+    Args:
+        verbs: what gives the jobs.
+        waiting: those to wait for.
+        any: only until the first of them has ended.
+        timeout: give up after so long.
+        on_progress: see ``Client.wait``.
+    """
+
+    def __init__(
+        self,
+        verbs: JobWaits,
+        waiting: Wait,
+        *,
+        any: bool = False,
+        timeout: Duration | None = None,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> None:
+        self._verbs, self._waiting, self._any = verbs, waiting, any
+        self._deadline, self._looks = deadline_of(timeout), ProgressLooks(verbs, on_progress)
+        self._ended: list[Job] = []
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Those that have ended, in the order of their ends; with ``any`` the first alone."""
+        return self._ended[:1] if self._any else self._ended
+
+    def turn(self) -> bool:
+        """Whether the wait is over; whoever wants to be told of progress was.
+
+        Raises:
+            NotFoundError: a job was removed.
+            WaitTimeoutError: there is no time left.
+        """
+        for job in self._verbs.ended(self._waiting.poll()):
+            self._looks.tell(job)
+            self._ended.append(job)
+        if not self._waiting.pending or (self._any and self._ended):
+            return True
+        check_deadline(self._deadline, self._waiting)
+        self._looks.look(self._waiting.pending)
+        return False
 
 
 class ProgressLooks:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, TypedDict
 
 from jobctl.actions.callers import portable
 from jobctl.actions.requests import JobRequest, request_of
 from jobctl.errors import BadInputError
-from jobctl.model.documents import Json
+from jobctl.model.documents import Json, parse_json
 from jobctl.model.selectors import Selector, parse_selector
 
 Duration = float | str | timedelta
@@ -22,18 +24,23 @@ Word = str | os.PathLike[str]
 Function = Callable[..., object]
 
 
-@runtime_checkable
-class HasId(Protocol):
-    """A job, a batch or a run of a workflow."""
+class HasId(ABC):
+    """A job, a batch or a run of a workflow: what stands for its id where jobs are meant, and nowhere else."""
+
+    __slots__ = ()
 
     @property
+    @abstractmethod
     def id(self) -> int:
-        """Its id."""
+        """Of the job that it is."""
 
 
 Selection = int | str | HasId | Sequence[int | str | HasId]
 """Jobs: an id, a selector of the command line (``"tag:nightly"``), something with an id, or several of these."""
-After = int | str | Sequence[int | str]
+After = int | str | HasId | Sequence[int | str | HasId]
+
+
+_NEEDS = frozenset({"after", "after_any", "after_failed"})
 
 
 class CommandOptions(TypedDict, total=False):
@@ -116,7 +123,30 @@ def job_request(
 
 def document_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as a line of ``submit --jsonl`` writes them."""
-    return {"in" if name == "in_" else name: plain(value) for name, value in options.items()}
+    document = {
+        "in" if name == "in_" else name: plain(_ids(value) if name in _NEEDS else value)
+        for name, value in options.items()
+    }
+    if document.get("meta") is not None:
+        document["meta"] = _json("meta", document["meta"])
+    return document
+
+
+def _json(what: str, value: object) -> object:
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"{what} is not JSON", str(error), "give what json.dumps takes", "E_JSON"
+        ) from None
+    return parse_json(text, what)
+
+
+def _ids(value: object) -> object:
+    """Jobs to wait for, by their ids; anything else is left for the check."""
+    if isinstance(value, HasId):
+        return value.id
+    return [_ids(item) for item in value] if isinstance(value, tuple | list | set | frozenset) else value
 
 
 def function_name(call: str | Function | None) -> str | None:
@@ -144,15 +174,12 @@ def plain(value: Any) -> Any:
         return {name: plain(member) for name, member in value.items()}
     if isinstance(value, tuple | list | set | frozenset):
         return [plain(item) for item in value]
-    if isinstance(value, HasId):
-        return value.id
     return value
 
 
 def texts_of(selection: Selection) -> list[str]:
     """The selectors of ``selection``, one a part."""
-    parts: Iterable[int | str | HasId]
-    parts = [selection] if isinstance(selection, int | str | HasId) else selection
+    parts = selection if isinstance(selection, Iterable) and not isinstance(selection, str) else [selection]
     texts = []
     for part in parts:
         found = part.id if isinstance(part, HasId) else part

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 from jobctl.api.batch_verbs import Batch
 from jobctl.api.client import Client
-from jobctl.api.job_waits import Interruption
+from jobctl.api.interruptions import Interruption, cancel_unless_ended
 from jobctl.api.options import CommandOptions, Duration, Word, plain
 from jobctl.api.records import Job
 from jobctl.api.runs import Finished
@@ -22,6 +22,7 @@ from jobctl.errors import BadInputError, NotFoundError, SupervisorDownError
 from jobctl.model.patterns import WARM_FUNCTION, Need, Recommendation, TaskPattern, recommend
 
 DEFAULT_PARALLEL = 4
+PYTHON_FILES = (".py", ".pyw")
 
 
 class TaskOptions(TypedDict, total=False):
@@ -112,15 +113,16 @@ class TaskOrchestrator:
         self.client = client or Client()
 
     def choose(self, options: Mapping[str, Any]) -> Recommendation:
-        """The pattern for what a caller says, and why."""
+        """The pattern for what a caller says, and why; what is None was not said."""
+        said = _said(options)
         return recommend(
             Need(
-                expected_duration_seconds=options.get("expected_duration_seconds"),
-                requires_streaming="on_line" in options or "on_progress" in options,
-                concurrent_tasks=max(1, len(options.get("arg_lists", ()))),
-                needs_result=options.get("needs_result", True),
-                recurring="interval" in options,
-                high_frequency=options.get("high_frequency", False),
+                expected_duration_seconds=said.get("expected_duration_seconds"),
+                requires_streaming="on_line" in said or "on_progress" in said,
+                concurrent_tasks=max(1, len(said.get("arg_lists", ()))),
+                needs_result=said.get("needs_result", True),
+                recurring="interval" in said,
+                high_frequency=said.get("high_frequency", False),
             )
         )
 
@@ -135,15 +137,29 @@ class TaskOrchestrator:
 
         SIMPLE waits, and gives exit code, stdout and stderr. LONG_RUNNING calls ``on_line`` and ``on_progress``
         meanwhile, and ``cancel`` ends it. CONCURRENT waits for a batch, one item for each of ``arg_lists``.
-        FIRE_AND_FORGET returns at once with the job. PERIODIC adds a schedule. POOLED is SIMPLE in a warm worker.
+        FIRE_AND_FORGET returns at once with the job. PERIODIC adds a schedule. POOLED is SIMPLE in a warm worker, for
+        Python files alone: in the working directory of the caller, but environment and interpreter are the worker's.
+        An option that is None was not given.
 
         Raises:
             NotFoundError: there is no such script.
             BadInputError: an option is wrong, or does not go with the pattern.
             SupervisorDownError: CONCURRENT, and none runs; nothing was stored.
         """
-        said: dict[str, Any] = {key: value for key, value in options.items() if key in _OF_TASKS}
-        job: dict[str, Any] = {key: value for key, value in options.items() if key not in _OF_TASKS}
+        return self._execute(script_path, args, pattern, options, None)
+
+    def _execute(
+        self,
+        script_path: Word,
+        args: Sequence[Word],
+        pattern: TaskPattern | str | None,
+        options: Mapping[str, Any],
+        interruption: Interruption | None,
+    ) -> TaskRun:
+        """See ``execute``; ``interruption`` takes the place of the caller's ``cancel`` where there is one."""
+        given = _said(options)
+        said = {key: value for key, value in given.items() if key in _OF_TASKS}
+        job = {key: value for key, value in given.items() if key not in _OF_TASKS}
         script = _script(script_path)
         words = [str(plain(word)) for word in args]
         reasons: tuple[str, ...] = ()
@@ -152,6 +168,8 @@ class TaskOrchestrator:
             pattern, reasons = chosen.pattern, chosen.reasons[1:]
         wanted = _pattern(pattern)
         _check(wanted, said)
+        if interruption is not None:
+            said["cancel"] = interruption
         job.setdefault("name", os.path.splitext(os.path.basename(script))[0][:100] or "script")
         execute = {
             TaskPattern.SIMPLE: self._run,
@@ -176,12 +194,12 @@ class TaskOrchestrator:
         Cancelling it cancels the task, and waits until that has ended.
         """
         loop, cancel = asyncio.get_running_loop(), _Either(options.get("cancel"))
-        given: dict[str, Any] = dict(options)
+        given = _said(options)
         for name in ("on_start", "on_line", "on_progress"):
             if name in given:
                 given[name] = partial(loop.call_soon_threadsafe, given[name])
         work = asyncio.ensure_future(
-            asyncio.to_thread(self.execute, script_path, args, pattern, **{**given, "cancel": cancel})
+            asyncio.to_thread(self._execute, script_path, args, pattern, given, cancel)
         )
         try:
             return await asyncio.shield(work)
@@ -199,9 +217,11 @@ class TaskOrchestrator:
     def _pooled(
         self, script: str, args: list[str], said: dict[str, Any], job: dict[str, Any]
     ) -> dict[str, Any]:
-        found = self.client.run(
-            call=WARM_FUNCTION, **_hooks(said), **{**job, "args": {"script": script, "args": args}}
-        )
+        if not script.endswith(PYTHON_FILES):
+            hint = "name it .py, or choose another pattern"
+            raise BadInputError("a warm worker runs Python files only", script, hint, "E_SCRIPT")
+        options = {"cwd": os.getcwd(), **job, "args": {"script": script, "args": args}}
+        found = self.client.run(call=WARM_FUNCTION, **_hooks(said), **options)
         return {"job": found.job, "finished": found}
 
     def _concurrent(
@@ -232,8 +252,7 @@ class TaskOrchestrator:
         try:
             self.client.await_end(job.id, cancel, said.get("on_progress"))
         except BaseException:
-            if not self.client.job(job.id).ended:
-                job.cancel("the program that waited for it was interrupted")
+            cancel_unless_ended(self.client.connections, job.id)
             raise
 
     def _forget(
@@ -281,7 +300,7 @@ def script_command(script: str) -> list[str]:
     Raises:
         BadInputError: ``E_SCRIPT``: nothing can start it.
     """
-    if script.endswith((".py", ".pyw")):
+    if script.endswith(PYTHON_FILES):
         return [sys.executable, script]
     if os.access(script, os.X_OK):
         return [script]
@@ -307,13 +326,17 @@ def _pattern(pattern: TaskPattern | str) -> TaskPattern:
         raise BadInputError("unknown pattern", pattern, hint, "E_PATTERN") from None
 
 
+_AWAITED = (TaskPattern.SIMPLE, TaskPattern.LONG_RUNNING, TaskPattern.POOLED, TaskPattern.CONCURRENT)
 _GOES_WITH = {
     "arg_lists": (TaskPattern.CONCURRENT,),
     "max_parallel": (TaskPattern.CONCURRENT,),
     "max_failures": (TaskPattern.CONCURRENT,),
     "interval": (TaskPattern.PERIODIC,),
     "enabled": (TaskPattern.PERIODIC,),
+    "on_start": (*_AWAITED, TaskPattern.FIRE_AND_FORGET),
     "on_line": (TaskPattern.SIMPLE, TaskPattern.LONG_RUNNING, TaskPattern.POOLED),
+    "on_progress": _AWAITED,
+    "cancel": _AWAITED,
 }
 
 
@@ -323,6 +346,17 @@ def _check(pattern: TaskPattern, said: dict[str, Any]) -> None:
         if key in said and pattern not in patterns:
             hint = f"it goes with {' and '.join(one.value for one in patterns)}"
             raise BadInputError(f"{key} does not go with the pattern", pattern.value, hint, "E_PATTERN")
+    if pattern is TaskPattern.CONCURRENT and not said.get("needs_result", True):
+        for key in said.keys() & {"on_progress", "cancel"}:
+            raise BadInputError(f"nobody waits for the batch, who could heed {key}", None, "", "E_PATTERN")
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given; ``arg_lists`` may be any iterable."""
+    said = {key: value for key, value in options.items() if value is not None}
+    if "arg_lists" in said:
+        said["arg_lists"] = [*said["arg_lists"]]
+    return said
 
 
 def _hooks(said: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from jobctl.actions.waits import exit_code_of
-from jobctl.clock import to_datetime
+from jobctl.api.options import HasId
+from jobctl.clock import to_datetime, to_ms
 from jobctl.model.attempts import Attempt as AttemptRecord
 from jobctl.model.events import Event as EventRecord
 from jobctl.model.explanations import Cause
@@ -43,7 +44,7 @@ class JobVerbs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(HasId):
     """A job as it stood at ``read_at``. Instants are aware (UTC), durations in seconds, sizes in bytes."""
 
     record: JobRecord = field(repr=False)
@@ -213,17 +214,17 @@ class Job:
     @property
     def duration_seconds(self) -> float | None:
         """How long its newest attempt took, so far if it still runs."""
-        return duration_of(self.record, _milliseconds(self.read_at))
+        return duration_of(self.record, to_ms(self.read_at))
 
     @property
     def wait_seconds(self) -> float:
         """How long it waited."""
-        return wait_of(self.record, _milliseconds(self.read_at))
+        return wait_of(self.record, to_ms(self.read_at))
 
     @property
     def eta_seconds(self) -> float | None:
         """How long it still needs, as far as is known."""
-        return eta_of(self.record, _milliseconds(self.read_at))
+        return eta_of(self.record, to_ms(self.read_at))
 
     @property
     def log_path(self) -> str | None:
@@ -232,7 +233,7 @@ class Job:
 
     def as_json(self) -> dict[str, object]:
         """The document that ``list --json`` and ``submit --json`` print."""
-        return job_json(self.record, self.home, _milliseconds(self.read_at))
+        return job_json(self.record, self.home, to_ms(self.read_at))
 
     def refresh(self) -> Job:
         """The job as it stands now.
@@ -285,7 +286,7 @@ class Attempt:
 
     def as_json(self) -> dict[str, object]:
         """As in ``attempts`` of ``show --json``."""
-        return attempt_json(self.record, self.home, _milliseconds(self.read_at))
+        return attempt_json(self.record, self.home, to_ms(self.read_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +355,3 @@ def reasons_of(causes: Iterable[Cause]) -> list[Reason]:
 def instant(milliseconds: int | None) -> datetime | None:
     """The aware instant of a stored one that may be missing."""
     return None if milliseconds is None else to_datetime(milliseconds)
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

@@ -17,8 +17,9 @@ from jobctl.actions.logs import LogRequest
 from jobctl.actions.requests import JobRequest, request_document
 from jobctl.actions.supervisors import supervisor_runs
 from jobctl.actions.waits import exit_code_of
+from jobctl.api.interruptions import Interruption, Interrupts, cancel_unless_ended
 from jobctl.api.job_submits import JobSubmits
-from jobctl.api.job_waits import Interruption, ProgressLooks
+from jobctl.api.job_waits import ProgressLooks
 from jobctl.api.log_lines import followed_lines
 from jobctl.api.records import Job
 from jobctl.errors import JobctlError, StateConflictError, SupervisorDownError
@@ -29,7 +30,6 @@ CAPTURE_BYTES = 10 << 20
 """What ``Finished`` holds of each stream."""
 VACANCY_SECONDS = 10.0
 """How long a run waits for the supervisor that has its job to come back."""
-_CANCELLED = "the program that waited for it was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def run_request(client: JobSubmits, request: JobRequest, hooks: Hooks) -> Finish
         with connections.own() as store:
             _Watched(client, store, job_id, hooks, child).follow()
     except BaseException:
-        _cancel(client, job_id)
+        cancel_unless_ended(connections, job_id)
         raise
     finally:
         if child is not None:
@@ -104,18 +104,6 @@ def finished(job: Job) -> Finished:
     return Finished(job, exit_code_of(job.record), texts["stdout"], texts["stderr"], truncated)
 
 
-def _cancel(client: JobSubmits, job_id: int) -> None:
-    """The job will end, unless it has."""
-    from jobctl.actions.jobs import CancelOptions, cancel
-    from jobctl.model.selectors import parse_selector
-
-    try:
-        options = CancelOptions(reason=_CANCELLED)
-        cancel(client.connections.store(), parse_selector(str(job_id)), client.connections.clock, options)
-    except StateConflictError:
-        return  # it has ended
-
-
 class _Watched:
     """One job that is followed to its end."""
 
@@ -125,7 +113,7 @@ class _Watched:
         self._client, self._store, self._job_id = client, store, job_id
         self._hooks, self._child = hooks, child
         self._looks = ProgressLooks(client, hooks.on_progress)
-        self._cancelled = False
+        self._interrupts = Interrupts(client.connections, job_id, hooks.cancel)
         self._vacant_since: float | None = None
 
     def follow(self) -> None:
@@ -158,10 +146,7 @@ class _Watched:
         if record.status.is_terminal:
             self._looks.tell(self._client.job_of(record))
             return True
-        cancel = self._hooks.cancel
-        if cancel is not None and cancel.is_set() and not self._cancelled:
-            self._cancelled = True
-            _cancel(self._client, self._job_id)
+        self._interrupts.look()
         self._looks.look([self._job_id])
         self._look_after_supervisor()
         return False

@@ -16,7 +16,7 @@ from jobctl.actions.changes import POLL_SECONDS
 from jobctl.actions.supervisors import request_stop, running_supervisor
 from jobctl.api.client import Client
 from jobctl.api.options import Path
-from jobctl.errors import JobctlError, SupervisorDownError, WaitTimeoutError
+from jobctl.errors import JobctlError, StateConflictError, SupervisorDownError, WaitTimeoutError
 from jobctl.model.lives import StopMode
 
 START_SECONDS = 60.0
@@ -59,7 +59,7 @@ class SupervisorProcess:
         """It is ready: it takes jobs.
 
         Raises:
-            StateConflictError: another supervisor runs for this home.
+            StateConflictError: another supervisor runs for this home, or this one was started already.
             JobctlError: it could not start; of the class of its exit code.
         """
         self._process = self._spawn(self._slots)
@@ -142,6 +142,8 @@ class SupervisorProcess:
         return code == 0
 
     def _spawn(self, options: list[str]) -> subprocess.Popen[bytes]:
+        if self._process is not None:
+            raise StateConflictError("it was started already: pid", self._process.pid, "stop it first")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         words = ["up", "--home", self.client.home, "--no-dashboard", *options]
         return subprocess.Popen(
@@ -220,4 +222,8 @@ def run_until_idle(
     concurrency: int | None = None, home: Path | None = None, timeout: float | None = None
 ) -> bool:
     """What is queued has been run, and what came of it; whether no job failed. As ``jobctl up --until-idle``."""
-    return SupervisorProcess(home, concurrency=concurrency).run_until_idle(timeout)
+    made = SupervisorProcess(home, concurrency=concurrency)
+    try:
+        return made.run_until_idle(timeout)
+    finally:
+        made.client.close()

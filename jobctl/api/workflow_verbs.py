@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Unpack
 
 from jobctl.actions import workflows as actions
@@ -20,6 +19,7 @@ from jobctl.actions.workflow_sources import LoadedWorkflow, load_document, load_
 from jobctl.api.job_submits import JobSubmits
 from jobctl.api.options import (
     Duration,
+    HasId,
     JobOptions,
     Path,
     Selection,
@@ -29,6 +29,7 @@ from jobctl.api.options import (
     texts_of,
 )
 from jobctl.api.records import Job, Reason, reasons_of
+from jobctl.clock import to_ms
 from jobctl.errors import BadInputError
 from jobctl.model.documents import Json
 from jobctl.model.durations import parse_duration
@@ -53,7 +54,7 @@ _OPTIONS = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow:
+class Workflow(HasId):
     """A run as it stood when it was read, with its steps."""
 
     job: Job
@@ -103,7 +104,7 @@ class Workflow:
     def as_json(self) -> dict[str, object]:
         """The document that ``workflow show --json`` prints."""
         return workflow_json(
-            self.record, self.definition, self.step_records, self.items, _milliseconds(self.job.read_at)
+            self.record, self.definition, self.step_records, self.items, to_ms(self.job.read_at)
         )
 
 
@@ -277,7 +278,3 @@ class WorkflowVerbs:
         home = os.environ.get("HOME") or "/"
         given: dict[str, Json] = {portable(name): plain(value) for name, value in (params or {}).items()}
         return bind(loaded.definition.params, given, home, texts=False)
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from jobctl.context import Cancelled
 from jobctl.functions import job
 
 
@@ -32,10 +33,21 @@ def run_script(script: str, args: Sequence[str] = ()) -> None:
         raise FileNotFoundError(f"no such script: {path}")
     threads = set(threading.enumerate())
     with _as_program(path, args):
-        runpy.run_path(path, run_name="__main__")
-        for thread in set(threading.enumerate()) - threads:
-            if not thread.daemon:  # Python itself waits for these before it ends
-                thread.join()
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except Cancelled:  # as by a signal: nothing is waited for, and the worker ends
+            raise
+        except BaseException:
+            _join(threads)
+            raise
+        _join(threads)
+
+
+def _join(before: set[threading.Thread]) -> None:
+    """The script's threads have ended; as in a program of its own, those that are daemons count for nothing."""
+    while left := [one for one in threading.enumerate() if one not in before and not one.daemon]:
+        for thread in left:
+            thread.join()
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import sys
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from jobctl.executors.threads import start_thread
 from jobctl.model.events import Event
@@ -24,8 +24,8 @@ class EventLog:
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
-        self._dropped = 0
+        self._pieces: SimpleQueue[list[str] | None] = SimpleQueue()
+        self._put_lines = self._written = self._dropped = 0
         self._said: set[str] = set()
         self._trouble: str | None = None
         self._dashboard: Callable[[str], None] | None = None
@@ -38,18 +38,17 @@ class EventLog:
         if self._json:
             import json
 
-            for event in events:
-                self._put(f"{printable_json(json.dumps(event_json(event), ensure_ascii=False))}\n")
+            documents = (json.dumps(event_json(event), ensure_ascii=False) for event in events)
+            self._put([f"{printable_json(document)}\n" for document in documents])
         else:
-            for event in events:
-                self._put(f"{event_line(event)}\n")
+            self._put([f"{event_line(event)}\n" for event in events])
 
     def remark(self, text: str) -> None:
         """A line of the supervisor's own; not part of JSON output."""
         if self._dashboard is not None:
             self._dashboard(printable(text))
         elif not self._json:
-            self._put(f"{printable(text)}\n")
+            self._put([f"{printable(text)}\n"])
 
     def once(self, text: str) -> None:
         """A remark that is not repeated."""
@@ -75,27 +74,30 @@ class EventLog:
         """
         self._dashboard = dashboard
         if restore:
-            self._put(restore)
+            self._put([restore])
 
     def close(self) -> None:
         """What can be written without waiting long is written."""
-        self._put(None)
+        self._pieces.put(None)
         self._thread.join(_FLUSH_SECONDS)
 
-    def _put(self, line: str | None) -> None:
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self._dropped += 1
+    def _put(self, lines: list[str]) -> None:
+        """A page of lines costs the loop one hand-over."""
+        kept = lines[: max(0, _LINES - self._put_lines + self._written)]
+        self._dropped += len(lines) - len(kept)
+        if kept:
+            self._put_lines += len(kept)
+            self._pieces.put(kept)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (lines := self._pieces.get()) is not None:
             try:
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
                     sys.stdout.write(f"({dropped} log lines dropped; see: jobctl events)\n")
-                sys.stdout.write(line)
-                if self._lines.empty():
+                sys.stdout.write("".join(lines))
+                self._written += len(lines)
+                if self._pieces.empty():
                     sys.stdout.flush()
             except (OSError, ValueError):
                 return

@@ -213,11 +213,15 @@ def show(
             store.events.about(Entity.JOB, found.id),
             store.jobs.hooks_of(found.id),
             _run_of(store, found),
+            store.functions.tracebacks(found.id) if found.kind is JobKind.FUNCTION else {},
         )
     if call.json:
         call.print_json(_document(call, shown))
     else:
         _print_job(call, shown)
+
+
+MOST_TRACEBACK_LINES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,8 @@ class _Shown:
     events: list[Event]
     hooks: list[Job]
     run: WorkflowReport | None
+    tracebacks: dict[int, str]
+    """Of attempts that ended with an exception, by their numbers."""
 
 
 def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
@@ -237,7 +243,10 @@ def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
     home, now = call.home(), call.clock.now_ms()
     document = job_json(shown.job, home, now)
     document["log_bytes"], document["log_dropped_bytes"] = log_sizes(home, shown.job)
-    document["attempts"] = [attempt_json(attempt, home, now) for attempt in shown.attempts]
+    document["attempts"] = [
+        attempt_json(attempt, home, now) | {"traceback": shown.tracebacks.get(attempt.number)}
+        for attempt in shown.attempts
+    ]
     document["events"] = [event_json(event) for event in shown.events]
     document["hooks"] = [hook_json(hook) for hook in shown.hooks]
     if shown.run is not None:
@@ -267,6 +276,7 @@ def _print_job(call: Invocation, shown: _Shown) -> None:
         _show_steps(call, shown.run, now)
     for title, lines in (
         ("attempts", [attempt_line(attempt, now) for attempt in shown.attempts]),
+        ("traceback", _last_lines(shown)),
         ("hooks", [hook_line(hook) for hook in shown.hooks]),
         ("events", [event_line(event, with_entity=False) for event in shown.events[-20:]]),
     ):
@@ -279,6 +289,17 @@ def _styles(call: Invocation, job: Job) -> dict[str, str]:
     from jobctl.views.job_tables import STYLES
 
     return {"status": STYLES[job.status], "name": "bold", "error": "red"}
+
+
+def _last_lines(shown: _Shown) -> list[str]:
+    """The end of how the last attempt's exception came about; all of it is in ``--json``."""
+    if not shown.attempts or shown.attempts[-1].number not in shown.tracebacks:
+        return []
+    lines = shown.tracebacks[shown.attempts[-1].number].rstrip("\n").split("\n")
+    more = [f"… {len(lines) - MOST_TRACEBACK_LINES} more lines with --json"]
+    return more * (len(lines) > MOST_TRACEBACK_LINES) + [
+        printable(line) for line in lines[-MOST_TRACEBACK_LINES:]
+    ]
 
 
 def _run_of(store: Store, job: Job) -> WorkflowReport | None:

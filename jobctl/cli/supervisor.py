@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from jobctl.actions.changes import POLL_SECONDS, ChangeWatch
-from jobctl.actions.supervisors import is_alive, request_stop, running_supervisor, supervisor_runs
+from jobctl.actions.status import home_status, running_jobs
+from jobctl.actions.supervisors import is_alive, request_stop
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import existing_store
 from jobctl.errors import BadInputError, SupervisorDownError, WaitTimeoutError
 from jobctl.model.durations import parse_duration
-from jobctl.model.filters import JobFilter
 from jobctl.model.jobs import Job
 from jobctl.model.lives import Life, StopMode
-from jobctl.model.states import JobStatus
 from jobctl.store import Store
 from jobctl.views.supervisors import Status, status_json, status_lines
 from jobctl.views.text import printable
 
 _EXIT_DOWN = SupervisorDownError.exit_code
-_MOST_UPCOMING = 10
-_MOST_RUNNING = 100
 
 
 def status(call: Invocation) -> int:
@@ -34,7 +32,9 @@ def status(call: Invocation) -> int:
       jobctl status --json
     """
     home, now = call.home(), call.clock.now_ms()
-    found = _status(call)
+    store = existing_store(call)
+    with store or nullcontext():
+        found = home_status(home, store)
     if call.json:
         call.print_json(status_json(found, now))
     else:
@@ -54,30 +54,6 @@ def _print_status(call: Invocation, found: Status, now: int) -> None:
         return
     for line in status_lines(found, home, now):
         call.print(line)
-
-
-def _status(call: Invocation) -> Status:
-    store = existing_store(call)
-    if store is None:
-        counts = dict.fromkeys((status.value for status in JobStatus), 0)
-        return Status(None, supervisor_runs(call.home()), counts, (), (), ())
-    with store:
-        life = running_supervisor(store)
-        return Status(
-            life=life,
-            runs=life is not None or supervisor_runs(store.home),
-            counts=store.jobs.counts(),
-            queues=store.queues.list(),
-            running=_running(store),
-            upcoming=store.jobs.upcoming(_MOST_UPCOMING),
-            daemons=store.daemons.all(),
-            workers=store.workers.figures(),
-            schedules=store.schedules.upcoming(_MOST_UPCOMING),
-        )
-
-
-def _running(store: Store) -> list[Job]:
-    return store.jobs.list(JobFilter(statuses=(JobStatus.RUNNING,), limit=_MOST_RUNNING))
 
 
 def down(
@@ -132,7 +108,7 @@ def _await_end(call: Invocation, store: Store, life: Life, mode: StopMode, secon
             hint = "it still stops when its jobs have ended; or: jobctl down --now"
             raise WaitTimeoutError("the supervisor has not stopped yet: pid", life.pid, hint)
         if mode is not StopMode.LEAVE_RUNNING and watch.changed():
-            text = _awaited([job for job in _running(store) if job.life_id == life.id])
+            text = _awaited([job for job in running_jobs(store) if job.life_id == life.id])
             if text and text != said:
                 call.note(text)
                 said = text

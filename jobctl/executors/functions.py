@@ -22,7 +22,7 @@ from jobctl.executors.command import DEFAULT_PATH, resolve
 from jobctl.executors.descriptors import lower_limit_of
 from jobctl.executors.processes import soft_tag, tag_supported
 
-RECALL = signal.SIGRTMIN + 3
+RECALL = int(signal.SIGRTMIN) + 3 if hasattr(signal, "SIGRTMIN") else int(signal.SIGUSR2)
 """What is in hand and has not begun is given back."""
 
 _MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker", "__main__.py")

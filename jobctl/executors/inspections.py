@@ -106,12 +106,13 @@ class Inspection:
 
     def poll(self, now: float) -> Inspected | None:
         """What it found, once it has ended; a child that failed, or took too long, is a problem found."""
-        if self._process.poll() is None:
+        if not self._has_ended():
             if now < self._deadline:
                 return None
             self.close()
             limit = f"the import takes longer than {self._order.limit_seconds:g} s"
             return self._failed(limit)
+        self._end()
         found = self._read()
         self.close()
         return found
@@ -119,16 +120,30 @@ class Inspection:
     def close(self) -> None:
         """Nothing of it goes on."""
         if not self._answer.closed:
-            # Its session and what carries its tag: also what it left running behind it.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            if self._tag:
-                sweep(self._tag, b"", ())
-            if self._process.returncode is None:
-                with contextlib.suppress(ChildProcessError):
-                    self._process.wait()
+            self._end()
             self._answer.close()
             self._errors.close()
+
+    def _has_ended(self) -> bool:
+        """Whether the child has; it is not reaped, so that its number stays its own until its session is killed."""
+        if self._process.returncode is not None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # reaped, though nobody said so: the exit code is lost
+            self._process.wait()
+            return True
+
+    def _end(self) -> None:
+        """The child is reaped, and its session and what carries its tag killed: also what it left behind."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if (
+            self._tag
+        ):  # all there is where the child was reaped by somebody else: its number may be a stranger's now
+            sweep(self._tag, b"", ())
 
     def _read(self) -> Inspected:
         code = self._process.returncode

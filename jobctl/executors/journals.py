@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,24 @@ class Journal:
             *lines, self._pending = (self._pending + chunk).split(b"\n")
             if len(self._pending) > LONGEST_RECORD:
                 self._pending = b""
-            found = [record for line in lines if (record := record_of(line)) is not None]
+            found = records_of(lines)
         return found
+
+    def read_until(self, offset: int) -> list[Record]:
+        """All records that were complete when the journal was ``offset`` bytes long and are not read yet."""
+        found: list[Record] = []
+        while self._read < offset and (chunk := self._chunk(offset - self._read)):
+            *lines, self._pending = (self._pending + chunk).split(b"\n")
+            found += records_of(lines)
+        return found
+
+    @property
+    def size(self) -> int:
+        """How long it is now; 0 if it is not there."""
+        try:
+            return os.stat(self.path).st_size
+        except OSError:
+            return 0
 
     def read_all(self) -> list[Record]:
         """What was completed since the last call, all of it."""
@@ -113,13 +129,13 @@ class Journal:
             found += records
         return found
 
-    def _chunk(self) -> bytes:
+    def _chunk(self, most: int = MOST_BYTES) -> bytes:
         if self._fd is None:
             try:
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError:  # gone, or no descriptors left: the next turn looks again
                 return b""
-        chunk = os.pread(self._fd, MOST_BYTES, self._read)
+        chunk = os.pread(self._fd, min(most, MOST_BYTES), self._read)
         self._read += len(chunk)
         return chunk
 
@@ -139,12 +155,33 @@ class Journal:
             self._fd = None
 
 
+def records_of(lines: Sequence[bytes]) -> list[Record]:
+    """The records that lines hold; those that hold none are passed over.
+
+    All are decoded at once, which takes half the time; only where that fails, line by line.
+    """
+    try:
+        documents = _DECODER.decode(f"[{b','.join(lines).decode()}]")
+    except (ValueError, RecursionError):
+        documents = []
+    if len(documents) != len(lines):
+        return [record for line in lines if (record := record_of(line)) is not None]
+    return [record for found in documents if (record := _made(found)) is not None]
+
+
 def record_of(line: bytes) -> Record | None:
     """The record that a line holds; None for anything else."""
     try:
         text = line.lstrip(b"\0").decode()
         found, end = _DECODER.raw_decode(text)
-        return _MAKERS[found["t"]](found) if end == len(text) else None
+    except (ValueError, RecursionError):
+        return None
+    return _made(found) if end == len(text) else None
+
+
+def _made(found: Any) -> Record | None:
+    try:
+        return _MAKERS[found["t"]](found)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -164,7 +201,7 @@ def _number(value: Any) -> int:
 
 def _end(found: Mapping[str, Any]) -> End:
     error = found.get("error")
-    error = error if isinstance(error, dict) else {}
+    error = error if type(error) is dict else {}
     if found["outcome"] not in _ENDS:
         raise ValueError("outcome")
     cpu, rss, result = found.get("cpu"), found.get("rss"), found.get("result")
@@ -176,8 +213,8 @@ def _end(found: Mapping[str, Any]) -> End:
         outcome, code, result, text = "failed", 1, None, f"result is not usable JSON: {problem or 'too deep'}"
     return End(
         _number(found["job"]), _number(found["attempt"]), _number(found["token"]), _number(found["at"]),
-        outcome, code, result, text, _text(error.get("traceback")),
-        float(cpu) if isinstance(cpu, int | float) else None, rss if type(rss) is int else None,
+        outcome, code, result, text, _text(error.get("traceback")) if error else None,
+        float(cpu) if type(cpu) is float or type(cpu) is int else None, rss if type(rss) is int else None,
         found.get("dir") is True, _number(found.get("children", 0)), found.get("cancel") is True,
     )  # fmt: skip
 

@@ -5,7 +5,6 @@ The rules are data, tried from the top: the first that applies decides, the othe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,8 @@ LONG_SECONDS = 30.0
 """Longer than people like to look at nothing."""
 FREQUENT_PER_MINUTE = 30.0
 """From here on starting an interpreter for each call is most of the work (20 ms bare, a second with pandas)."""
+MOST_SECONDS = 10**10
+"""Three hundred years."""
 MOST_TASKS = 1_000_000
 MOST_STEPS = 10_000
 WARM_FUNCTION = "jobctl.builtin_functions.scripts:run_script"
@@ -207,15 +208,26 @@ def _command(need: Need, mechanism: Mechanism, pattern: TaskPattern) -> str:
 
 def _check(need: Need) -> None:
     seconds = need.expected_duration_seconds
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-        raise _bad("bad expected duration", seconds, "give seconds, 0 or more")
-    if not 1 <= need.concurrent_tasks <= MOST_TASKS:
+    if seconds is not None and not _is_duration(seconds):
+        raise _bad("bad expected duration", seconds, f"give seconds, 0 to {MOST_SECONDS:,}")
+    if not _is_whole(need.concurrent_tasks, MOST_TASKS):
         raise _bad("bad number of tasks", need.concurrent_tasks, f"give 1 to {MOST_TASKS:,}")
-    if not 1 <= need.steps <= MOST_STEPS:
+    if not _is_whole(need.steps, MOST_STEPS):
         raise _bad("bad number of steps", need.steps, f"give 1 to {MOST_STEPS:,}")
+    for name in ("requires_streaming", "needs_result", "recurring", "high_frequency", "continuous"):
+        if not isinstance(getattr(need, name), bool):
+            raise _bad(f"{name} is neither true nor false", getattr(need, name), "give True or False")
     for holds, what, why in _NONSENSE:
         if holds(need):
             raise BadInputError(what, hint=why, code="E_ADVICE")
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
+
+
+def _is_whole(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 _NONSENSE: tuple[tuple[Callable[[Need], bool], str, str], ...] = (
@@ -274,7 +286,7 @@ class PatternAdvisor:
             high_frequency: it is called more often than about every two seconds.
 
         Raises:
-            BadInputError: ``E_ADVICE``: a number is none.
+            BadInputError: ``E_ADVICE``: a number is none, a flag neither true nor false.
         """
         return recommend(
             Need(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobctl.store.definitions import Definitions
     from jobctl.store.function_jobs import FunctionJobs
     from jobctl.store.health import HealthQueries
+    from jobctl.store.intents import Intents
     from jobctl.store.jobs import Jobs
     from jobctl.store.lives import Lives
     from jobctl.store.notifications import Notifications
@@ -115,6 +116,13 @@ class Store:
         from jobctl.store.transitions import Transitions
 
         return Transitions(self.database, self.events)
+
+    @cached_property
+    def intents(self) -> Intents:
+        """What callers want of running jobs."""
+        from jobctl.store.intents import Intents
+
+        return Intents(self.database)
 
     @cached_property
     def claims(self) -> Claims:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from jobctl.model.events import Entity, Event, EventKind
@@ -82,4 +83,17 @@ class Events:
 
 def _event(row: tuple[Any, ...]) -> Event:
     number, at, kind, entity, entity_id, data = row
-    return Event(number, at, kind, entity, entity_id, None if data is None else json.loads(data))
+    return Event(number, at, kind, entity, entity_id, None if data is None else _decoded(data))
+
+
+def _decoded(text: str) -> object:
+    return _remembered(text) if len(text) <= _SHORT else json.loads(text)
+
+
+_SHORT = 100
+
+
+@lru_cache(1024)
+def _remembered(text: str) -> object:
+    """The same object for the same text: most events of a busy day tell the same of other jobs."""
+    return json.loads(text)

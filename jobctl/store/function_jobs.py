@@ -9,14 +9,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from jobctl.model.events import EventKind
 from jobctl.model.states import JobId, JobStatus, LifeId, Token, WorkerId
 from jobctl.store.claims import CLAIM
 from jobctl.store.database import Database
-from jobctl.store.events import Events, job_event
+from jobctl.store.events import Events
 from jobctl.store.gates import Gates
-from jobctl.store.specs import spec_of
-from jobctl.store.transitions import END_ATTEMPT, Claim, EndFact, attempt_row, end_event
+from jobctl.store.specs import shared_spec_of
+from jobctl.store.transitions import END_ATTEMPT, Claim, EndFact, attempt_row, end_event, start_event
 
 _EACH = "(SELECT value FROM json_each(?))"
 _WAITING = "FROM jobs WHERE state='queued' AND queue=? AND kind='function' AND reserved=0"
@@ -112,7 +111,7 @@ class FunctionJobs:
         )
         return [
             Claim(
-                JobId(row[0]), row[1], Token(row[2]), row[3], row[4], now, spec_of(specs[row[0]]), None,
+                JobId(row[0]), row[1], Token(row[2]), row[3], row[4], now, shared_spec_of(specs[row[0]]), None,
                 resources=self._gates.given_to(JobId(row[0])) if row[5] else {}, worker_id=worker,
             )
             for row in rows
@@ -171,13 +170,16 @@ class FunctionJobs:
         )
         return found
 
+    def tracebacks(self, job_id: JobId) -> dict[int, str]:
+        """How the exceptions came about that ended attempts of a job, by the attempts' numbers."""
+        return dict(self._database.rows("SELECT number, body FROM tracebacks WHERE job_id=?", (job_id,)))
+
     def _tell(self, recorded: Sequence[EndFact], now: int, on_record: frozenset[JobId]) -> None:
         events = []
         for fact in recorded:
             claim = fact.claim
             if claim.job_id not in on_record:
-                data = {"attempt": claim.attempt, "pid": fact.pid}
-                events.append(job_event(claim.started_at, EventKind.JOB_STARTED, claim.job_id, data))
+                events.append(start_event(claim, fact.pid))
             events.append(end_event(fact, now))
         self._events.add_rows(events)
 

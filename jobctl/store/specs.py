@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -38,6 +39,19 @@ def spec_text(spec: JobSpec) -> str:
             retry.attempts, retry.delay_seconds, retry.backoff, retry.max_delay_seconds, list(retry.retry_on)
         ]  # fmt: skip
     return json.dumps(found, separators=(",", ":"))
+
+
+def shared_spec_of(text: str) -> JobSpec:
+    """The spec that ``spec_text`` wrote; the same object for the same short text: thousands of calls share it."""
+    return _remembered(text) if len(text) <= _SHORT else spec_of(text)
+
+
+_SHORT = 2000
+
+
+@lru_cache(256)
+def _remembered(text: str) -> JobSpec:
+    return spec_of(text)
 
 
 def spec_of(text: str) -> JobSpec:

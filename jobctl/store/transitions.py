@@ -78,27 +78,6 @@ class EndFact:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelRequest:
-    """A caller wants a running job ended; each further request raises ``requests``."""
-
-    job_id: JobId
-    token: Token
-    grace_seconds: float | None
-    signal: int | None
-    reason: str | None
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class PauseRequest:
-    """A caller wants a running job stopped, or going on."""
-
-    job_id: JobId
-    token: Token
-    pause: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PauseFact:
     """A job's tree has been stopped, or goes on; ``at`` in milliseconds UTC."""
 
@@ -174,13 +153,13 @@ class Transitions:
             " ON CONFLICT(job_id, number) DO UPDATE SET life_id=excluded.life_id, pid=excluded.pid",
             (claim.job_id, claim.attempt, life, fact.pid, claim.started_at, claim.spec.split_output),
         )
-        data = {"attempt": claim.attempt, "pid": fact.pid}
         events = []
         if not held[0]:
             if claim.attempt > 1:
                 self._database.rows("DELETE FROM job_progress WHERE job_id=?", (claim.job_id,))
-            events.append(job_event(claim.started_at, EventKind.JOB_STARTED, claim.job_id, data))
+            events.append(start_event(claim, fact.pid))
         if fact.adopted:
+            data = {"attempt": claim.attempt, "pid": fact.pid}
             events.append(job_event(now, EventKind.JOB_ADOPTED, claim.job_id, data))
         self._events.add_rows(events)
         return True
@@ -228,17 +207,6 @@ class Transitions:
         for table in ("job_results", "job_progress"):
             self._database.rows(f"DELETE FROM {table} WHERE job_id=?", (job_id,))
 
-    def cancel_requests(self, life: LifeId) -> list[CancelRequest]:
-        """What callers want ended among the running jobs of ``life``."""
-        found = self._database.rows(
-            "SELECT j.id, j.token, c.grace_seconds, c.signal, c.reason, ifnull(c.requests, 1) FROM jobs j"
-            " INDEXED BY jobs_cancelling"
-            " LEFT JOIN cancel_requests c ON c.job_id=j.id"
-            " WHERE j.state='running' AND j.life_id=? AND j.cancel_requested_at IS NOT NULL",
-            (life,),
-        )
-        return [CancelRequest(*row) for row in found]
-
     def record_progress(self, claim: Claim, progress: Progress, now: int) -> None:
         """The job shows what it reported last; a stale claim changes nothing."""
         errors = json.dumps(progress.item_errors, separators=(",", ":"))
@@ -259,15 +227,6 @@ class Transitions:
             "message": progress.message,
         }  # fmt: skip
         self._events.add_rows([job_event(now, EventKind.JOB_PROGRESS, claim.job_id, data)])
-
-    def pause_requests(self, life: LifeId) -> list[PauseRequest]:
-        """Which running jobs of ``life`` are to be stopped or to go on, and are not or do not yet."""
-        found = self._database.rows(
-            "SELECT id, token, pause_wanted FROM jobs INDEXED BY jobs_pausing WHERE state='running' AND life_id=?"
-            " AND pause_wanted<>(paused_at IS NOT NULL)",
-            (life,),
-        )
-        return [PauseRequest(row[0], row[1], bool(row[2])) for row in found]
 
     def record_pause(self, fact: PauseFact) -> bool:
         """The job is on record as paused, or as going on; False when the claim is stale."""
@@ -325,15 +284,6 @@ class Transitions:
         )
         self._events.add_rows([job_event(now, EventKind.JOB_CANCEL_REQUESTED, job_id, {"reason": reason})])
         return True
-
-    def cancel_request(self, job_id: JobId) -> CancelRequest | None:
-        """How the running job is to be ended, and how often that was asked for; None if nobody did."""
-        row = self._database.row(
-            "SELECT j.id, j.token, c.grace_seconds, c.signal, c.reason, c.requests FROM cancel_requests c"
-            " JOIN jobs j ON j.id=c.job_id WHERE c.job_id=?",
-            (job_id,),
-        )
-        return None if row is None else CancelRequest(*row)
 
     def cancel_waiting(self, job_id: JobId, reason: str, now: int) -> bool:
         """The job is cancelled before it ran; False when it does not wait."""
@@ -408,9 +358,18 @@ def attempt_row(fact: EndFact, life: LifeId) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def start_event(claim: Claim, pid: int | None) -> EventRow:
+    """What tells the start of an attempt."""
+    body = f'{{"attempt":{claim.attempt},"pid":{"null" if pid is None else pid}}}'
+    return (claim.started_at, EventKind.JOB_STARTED.value, "job", claim.job_id, body)
+
+
 def end_event(fact: EndFact, now: int) -> EventRow:
     """What tells the end of an attempt."""
     end, verdict, claim = fact.end, fact.verdict, fact.claim
+    if verdict.status is JobStatus.COMPLETED and end.exit_code == 0 and end.error is None:
+        body = f'{{"attempt":{claim.attempt},"outcome":"{end.outcome.value}","exit_code":0}}'
+        return (now, EventKind.JOB_COMPLETED.value, "job", claim.job_id, body)
     data: dict[str, object] = {"attempt": claim.attempt, "outcome": end.outcome.value}
     found = {"reason": end.reason, "exit_code": end.exit_code, "signal": end.signal, "error": end.error}
     data |= {name: value for name, value in found.items() if value is not None}

@@ -16,7 +16,8 @@ from jobctl.executors.trees import Tree, tree_usage
 from jobctl.model.attempts import AttemptEnd, Outcome
 from jobctl.model.progress import Progress, fold, fold_all
 from jobctl.model.states import Reason
-from jobctl.store.transitions import CancelRequest, Claim
+from jobctl.store.intents import CancelRequest
+from jobctl.store.transitions import Claim
 from jobctl.supervisor.outputs import OutputProgress
 
 STOP_CODES = (130, 137, 143)

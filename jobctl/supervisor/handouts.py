@@ -20,7 +20,7 @@ from jobctl.store.transitions import Claim
 from jobctl.supervisor.kept_worker import Held, KeptWorker
 from jobctl.supervisor.lifeline import Lifeline
 
-MOST_IN_HAND = 64
+MOST_IN_HAND = 256
 AHEAD_SECONDS = 0.05
 MOST_NAMES = 10_000
 _WEIGHT = 0.2
@@ -103,6 +103,7 @@ class Handouts:
         idle = [worker for worker in self._workers if worker.is_idle and worker not in self.given]
         plan: dict[KeptWorker, list[Waiting]] = {}
         commands = self._store.functions.commands(queue.name, free + 1)
+        share.commands = None if commands else 0
         for worker in idle[: self._first(left, commands, min(free, len(idle)), free, share)]:
             job = self._next(left, careful=careful)
             if job is not None:

@@ -11,18 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobctl.executors.functions import RECALL, WorkerDirectory
-from jobctl.executors.journals import Begin, Bye, Journal, Record
+from jobctl.executors.holes import HolesRefusedError, punch
+from jobctl.executors.journals import Begin, Bye, Journal, Recalled, Record
 from jobctl.executors.kills import TreeKill
 from jobctl.executors.processes import leads_branded, signal_process, start_ticks
 from jobctl.executors.trees import Tree
 from jobctl.model.states import WorkerId
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt
+from jobctl.supervisor.watcher import POLL_SECONDS
 
 BRISK_SECONDS = 0.05
 """What has run for longer may run for much longer: nothing is put behind it."""
 PIPE_BYTES = 4096
 """PIPE_BUF: a write of no more is done wholly or not at all."""
+IDLE_SECONDS = 300.0
+"""A worker without a job for so long ends; it has cost no time meanwhile."""
+LOOK_SECONDS = 0.003
+"""Between two looks at its journal while it has several jobs in hand: it pokes only when it runs dry."""
+_BLOCK = 1 << 12
 
 
 @dataclass(slots=True)
@@ -42,6 +49,8 @@ class Held:
     """Milliseconds UTC, as the journal says."""
     seen_at: float = 0.0
     """When its begin was read; monotonic."""
+    order_at: int = 0
+    """Where its order begins in the worker's file of orders."""
 
 
 class KeptWorker:
@@ -78,10 +87,14 @@ class KeptWorker:
         self.started_at = self.idle_since = 0.0
         self.ended_at: float | None = None
         """When it was asked to end, or said that it does; monotonic."""
+        self._told_before: int | None = None
+        """How long its journal was when this life took it over; None once that is read."""
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: int | None = None
         self._orders: int | None = None
         self._offset = 0
+        self._punched = 0
+        """How much at the head of the orders is gone from the disk."""
         self._lines: list[tuple[int, bytes]] = []
         self.recalling = False
         """Whether it was asked to give back what it has not begun and has not answered."""
@@ -93,6 +106,10 @@ class KeptWorker:
         self._process = process  # dropped while it runs, the next Popen would reap it
         self.pid, self._pipe, self.is_child = process.pid, pipe, True
         self.started_at = self.idle_since = now
+
+    def adopted(self) -> None:
+        """It is one of a dead life, whose end of the pipe is closed: what its journal has now was told to that life."""
+        self._told_before = self.journal.size
 
     def ended(self, status: int) -> None:
         """Its process was reaped."""
@@ -172,6 +189,7 @@ class KeptWorker:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.directory.orders_path)
         for held, order in jobs:
             self.hand[held.token] = held
+            held.order_at = begin
             line = f"{held.claim.job_id} {held.claim.attempt} {held.token} {begin} {len(order)}\n"
             self._lines.append((held.token, line.encode()))
             begin += len(order)
@@ -192,6 +210,22 @@ class KeptWorker:
                 self._lines.clear()
                 return
             del self._lines[:count]
+
+    def forget_orders(self) -> None:
+        """What ended jobs were called with takes no more room on the disk, and outlives no job that is removed."""
+        if self._orders is None or self._offset == self._punched:
+            return
+        with contextlib.suppress(
+            HolesRefusedError, OSError
+        ):  # else it goes with the next, or with the worker
+            if not self.hand:
+                os.ftruncate(self._orders, 0)
+                self._offset = self._punched = 0
+                return
+            first = next(iter(self.hand.values())).order_at // _BLOCK * _BLOCK
+            if first > self._punched:
+                punch(self._orders, self._punched, first)
+                self._punched = first
 
     @property
     def has_unsent(self) -> bool:
@@ -231,9 +265,33 @@ class KeptWorker:
 
     # --- hearing it ---
 
+    def pause_seconds(self, now: float) -> float:
+        """How long nothing has to be done about it, unless it pokes."""
+        if self.has_unsent or len(self.hand) > 1 or (self.hand and self.current is None):
+            return LOOK_SECONDS
+        if self.kill is not None:
+            return 0.02
+        if self.ended_at is not None and not self.gone and not self.hand:
+            return POLL_SECONDS if self.is_child else 0.05
+        if self.hand or not self.ready:
+            return POLL_SECONDS
+        return self.idle_since + IDLE_SECONDS - now
+
     def read(self) -> list[Record]:
-        """What it has told since the last call; all of it once it is gone."""
-        return self.journal.read_all() if self.gone else self.journal.read()
+        """What it has told since the last call; all of it once it is gone.
+
+        What one of a dead life was recalled for by that life is left out: it is long since in other hands or in its
+        own, and only an answer that came after the pipe hung up says that nothing more begins.
+        """
+        before: list[Record] = []
+        if self._told_before is not None:
+            before = [
+                record
+                for record in self.journal.read_until(self._told_before)
+                if not isinstance(record, Recalled)
+            ]
+            self._told_before = None
+        return before + (self.journal.read_all() if self.gone else self.journal.read())
 
     def recalled(self, tokens: Sequence[int]) -> list[Held]:
         """What is not in its hand any more: what it gave back, and what its pipe had no room for."""

@@ -16,7 +16,8 @@ from jobctl.model.states import JobId, JobStatus
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.supervisor.lifeline import Lifeline
-from jobctl.supervisor.supervisor import Reservation, Supervisor
+from jobctl.supervisor.reservations import Reservation
+from jobctl.supervisor.supervisor import Supervisor
 from jobctl.supervisor.wakeups import Wakeups
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

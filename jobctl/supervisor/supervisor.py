@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock
@@ -25,16 +24,20 @@ from jobctl.store.database import SUPERVISOR_TIMEOUT_SECONDS
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.attempts import ActiveAttempt
 from jobctl.supervisor.dispatcher import Dispatcher
+from jobctl.supervisor.dues import Dues
 from jobctl.supervisor.facts import Facts
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.pruner import Pruner
+from jobctl.supervisor.publisher import Publisher
 from jobctl.supervisor.recovery import Recovery
 from jobctl.supervisor.reloads import Reloads
+from jobctl.supervisor.reservations import Reservation
 from jobctl.supervisor.scheduler import Scheduler
 from jobctl.supervisor.statistician import Statistician
 from jobctl.supervisor.wakeups import Wakeups
 from jobctl.supervisor.watcher import Watcher
+from jobctl.supervisor.wishes import Wishes
 from jobctl.supervisor.workers import Workers
 
 if TYPE_CHECKING:
@@ -47,16 +50,6 @@ BUSY_SECONDS = 0.02
 REFUSED_SECONDS = 1.0
 GROUPING_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 60.0
-PAGE = 500
-"""Events told a turn; the rest comes in the next ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """The one job of a private life."""
-
-    job_id: JobId
-    queue: str
 
 
 class Supervisor:
@@ -95,11 +88,8 @@ class Supervisor:
     _recovered: bool
     """Whether dead lives were looked for: nothing is claimed before."""
     _recover_at = 0.0
-    _resume_claims_at: float | None = None
-    _next_due: int | None = None
-    _seen_version = -1
     _dirty = True
-    _more = _busy = _unpublished = _checkpointed = False
+    _more = _busy = _checkpointed = False
 
     def __init__(
         self,
@@ -116,12 +106,13 @@ class Supervisor:
         self.lifeline = lifeline
         self._settings = settings
         self._clock = clock
-        self._listener = listener
-        self._cursor = lifeline.events_before
+        self._publisher = Publisher(store, lifeline.events_before, listener)
         identities = Identities(store)
         self.watcher = Watcher(clock, identities, settings.progress_interval, settings.log_cap)
         self.workers = Workers(store, lifeline, clock, settings, identities, self.watcher, spread)
         self.dispatcher = Dispatcher(store, lifeline, clock, executor, identities, self.workers)
+        self._wishes = Wishes(store, lifeline, clock, self.watcher, self.workers)
+        self._dues = Dues(store, clock, self.dispatcher, has_workflows=lifeline.kind is LifeKind.UP)
         self._recovery = Recovery(store, lifeline, clock, identities, self.workers)
         self._facts = Facts(store, lifeline, clock, self.watcher, self.workers, spread)
         self._reloads = Reloads(store, lifeline, clock, lambda: dict(os.environ))
@@ -134,7 +125,7 @@ class Supervisor:
             from jobctl.supervisor.notifier import Notifier
             from jobctl.supervisor.workflows import Workflows
 
-            self.notifier = Notifier(store)
+            self.notifier = self._dues.notifier = Notifier(store)
             self.workflows = Workflows(store)
             self.scheduler = Scheduler(store, lifeline.id, clock, settings)
             functions = DaemonFunctions(store, settings)
@@ -177,7 +168,7 @@ class Supervisor:
         if self.daemons is not None:
             self.daemons.start()
         self._keep_house()
-        self._publish()
+        self._publisher.publish()
 
     def _keep_house(self) -> None:
         """What happened is counted, then what is past its retention goes; a private life does neither."""
@@ -227,12 +218,11 @@ class Supervisor:
 
     def pause_seconds(self) -> float:
         """How long nothing has to be done unless something happens."""
-        if (self._more or self._unpublished) and not self._busy:
+        if (self._more or self._publisher.has_more) and not self._busy:
             return 0.0
-        now = self._clock.monotonic()
         waits = [self._settings.idle_interval, LONGEST_PAUSE_SECONDS]
         if self.lifeline.kind is LifeKind.UP:
-            waits.append(self._recover_at - now)
+            waits.append(self._recover_at - self._clock.monotonic())
         if self._busy:
             waits.append(BUSY_SECONDS)
         elif self._facts.starts or self._facts.refused:
@@ -244,15 +234,10 @@ class Supervisor:
             if self.daemons.is_due and not self._busy:
                 waits.append(0.0)
         due = self.watcher.pause_seconds()
-        if due is not None:
-            waits.append(due)
+        waits += [] if due is None else [due]
         at_work = self.workers.pause_seconds()
-        if at_work is not None:
-            waits.append(at_work)
-        if self._resume_claims_at is not None:
-            waits.append(self._resume_claims_at - now)
-        if self._next_due is not None:
-            waits.append((self._next_due - self._clock.now_ms()) / 1000)
+        waits += [] if at_work is None else [at_work]
+        waits += self._dues.waits()
         if self.reservation is not None and due is None:
             waits.append(0.1)
         if self._reloads.wanted:
@@ -345,8 +330,7 @@ class Supervisor:
                 wish = self.store.lives.stop_requested(self.lifeline.id)
                 if self.scheduler is not None:
                     self.scheduler.step(now, is_stopping=self.stopping is not None or wish is not None)
-                requests = self.store.transitions.cancel_requests(self.lifeline.id)
-                pauses = self.store.transitions.pause_requests(self.lifeline.id)
+                self._wishes.read()
                 claims, more = self._claim(now, wish)
         except UnusableError as error:
             if isinstance(error, StoreDamagedError | StoreForeignError):
@@ -364,25 +348,10 @@ class Supervisor:
         steps = self.workflows is not None and self.workflows.more
         tellings = self.notifier is not None and self.notifier.more
         self._claims, self._more = claims, more or steps or tellings
-        self._next_due = self._next_instant()
-        monotonic, now_ms = self._clock.monotonic(), self._clock.now_ms()
-        for request in requests:
-            attempt = self.watcher.active.get(request.job_id)
-            if attempt is not None:
-                attempt.cancel(request, monotonic, now_ms)
-            elif self.workers.heed_cancel(request.job_id):
-                self._dirty = True
-        for pause in pauses:
-            self.watcher.heed_pause(pause)
+        self._dues.look()
+        self._dirty = self._wishes.heed() or self._dirty
         if wish is not None:
             self.stop(wish)
-
-    def _next_instant(self) -> int | None:
-        """When something is due in the store."""
-        steps = None if self.workflows is None else self.store.runs.next_due()
-        tellings = None if self.notifier is None else self.notifier.next_at
-        dues = (self.store.jobs.next_due(), self.dispatcher.next_token_at, steps, tellings)
-        return min((due for due in dues if due is not None), default=None)
 
     def _has_reason_to_write(self) -> bool:
         is_due = self.daemons is not None and self.daemons.is_due
@@ -390,15 +359,7 @@ class Supervisor:
             return True
         if self.scheduler is not None and self.stopping is None and self.scheduler.wants_turn():
             return True
-        if self._resume_claims_at is not None and self._clock.monotonic() >= self._resume_claims_at:
-            self._resume_claims_at = None
-            return True
-        if self._next_due is not None and self._next_due <= self._clock.now_ms():
-            return True
-        version = self.store.database.data_version()
-        changed = version != self._seen_version
-        self._seen_version = version
-        return changed
+        return self._dues.have_come()
 
     def _record(self, now: int) -> None:
         self._facts.record(now)
@@ -415,7 +376,7 @@ class Supervisor:
             self.notifier.record(now)
 
     def _claim(self, now: int, wish: StopMode | None) -> tuple[list[Claim], bool]:
-        if self.stopping is not None or wish is not None or self._resume_claims_at is not None:
+        if self.stopping is not None or wish is not None or self._dues.resume_claims_at is not None:
             return [], False
         if not self._recovered:
             return [], True
@@ -446,20 +407,10 @@ class Supervisor:
         started = self.dispatcher.start(claims)
         self._facts.note_started(started)
         if started.refused:
-            self._resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
+            self._dues.resume_claims_at = self._clock.monotonic() + REFUSED_SECONDS
             self._more = False
         if self.stopping is StopMode.NOW:
             self.watcher.stop_all(self.stop_grace)
-
-    def _publish(self) -> None:
-        """The listener has every event committed so far, whoever wrote it."""
-        if self._listener is None:
-            return
-        events = self.store.events.after(self._cursor, PAGE)
-        if events:
-            self._cursor = events[-1].id
-            self._listener(events)
-        self._unpublished = len(events) == PAGE
 
     @property
     def is_idle(self) -> bool:

@@ -23,7 +23,8 @@ from jobctl.model.attempts import AttemptEnd
 from jobctl.model.events import EventKind
 from jobctl.model.sizes import format_size
 from jobctl.model.states import JobId
-from jobctl.store.transitions import PauseFact, PauseRequest
+from jobctl.store.intents import PauseRequest
+from jobctl.store.transitions import PauseFact
 from jobctl.supervisor.attempts import ActiveAttempt, Cause
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.wakeups import Wakeups

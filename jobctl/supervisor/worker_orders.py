@@ -6,14 +6,22 @@ import json
 import os
 import sys
 
+from jobctl.actions.inspections import applied_functions
 from jobctl.configuration import configuration_path
+from jobctl.errors import BadInputError
 from jobctl.executors.functions import WorkerOrder
+from jobctl.model.calls import Call
+from jobctl.model.specs import JobSpec
 from jobctl.model.states import WorkerId
 from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.environments import Secrets, resource_variables, supervisor_variables
 from jobctl.supervisor.identities import Identities
+
+NOT_ALLOWED = 126
+"""The exit code of what may not be executed, as shells have it."""
+MOST_REMEMBERED = 10_000
 
 
 class WorkerOrders:
@@ -23,14 +31,37 @@ class WorkerOrders:
         store: of the home.
         identities: brand each worker and each job.
         wake: the FIFO of the life.
-        settings: those that hold; replaced at a reload.
+        settings: those that hold, until ``use``.
     """
 
     def __init__(self, store: Store, identities: Identities, wake: str, settings: Settings) -> None:
         self.settings = settings
+        self._store = store
+        self._allowed: set[str] = set()
+        """Functions that may be called as the settings are now."""
         self._home = store.home
         self._identities = identities
         self._wake = wake
+        self._last: tuple[JobSpec, str] | None = None
+        """The specification told of last, and how: thousands in a row share one."""
+
+    def use(self, settings: Settings) -> None:
+        """These settings hold for what is started and called from now on."""
+        self.settings = settings
+        self._allowed.clear()
+
+    def refusal(self, claim: Claim) -> str | None:
+        """Why the function may not be called any more: its module was taken off the list; else None."""
+        function = "" if claim.spec.call is None else claim.spec.call.function
+        if function in self._allowed:
+            return None
+        try:
+            applied_functions(self._store, self.settings).function(function)
+        except BadInputError as error:
+            return str(error)
+        if len(self._allowed) < MOST_REMEMBERED:
+            self._allowed.add(function)
+        return None
 
     def worker(self, number: WorkerId) -> WorkerOrder:
         """How the worker is started: with the environment of this process and the secrets of the home.
@@ -70,18 +101,24 @@ class WorkerOrders:
             "attempt": claim.attempt,
             "token": claim.token,
             "run": self._identities.run(claim).decode(),
-            "function": spec.call.function,
-            "args": spec.call.args,
-            "cwd": spec.cwd,
-            "split": spec.split_output,
             "dir": self._home.attempt(claim.job_id, claim.attempt),
         }
-        if spec.env:
-            order["env"] = dict(spec.env)
         if claim.resources:
             found = resource_variables(claim.resources)
             order["vars"] = {name.decode(): value.decode() for name, value in found.items()}
-        return _encode(order).encode() + b"\n"
+        if self._last is None or self._last[0] is not spec:
+            self._last = spec, _common(spec, spec.call)
+        return f"{_encode(order)[:-1]},{self._last[1]}\n".encode()
+
+
+def _common(spec: JobSpec, call: Call) -> str:
+    """What calls of one specification have in common, without the opening brace."""
+    order: dict[str, object] = {
+        "function": call.function, "args": call.args, "cwd": spec.cwd, "split": spec.split_output,
+    }  # fmt: skip
+    if spec.env:
+        order["env"] = dict(spec.env)
+    return _encode(order)[1:]
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

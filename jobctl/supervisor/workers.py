@@ -20,23 +20,19 @@ from jobctl.store import Store
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.handouts import Handouts
 from jobctl.supervisor.identities import Identities
-from jobctl.supervisor.kept_worker import Held, KeptWorker
+from jobctl.supervisor.kept_worker import IDLE_SECONDS, Held, KeptWorker
 from jobctl.supervisor.lifeline import Lifeline
 from jobctl.supervisor.watcher import POLL_SECONDS, Watcher
 from jobctl.supervisor.worker_news import WorkerNews
-from jobctl.supervisor.worker_orders import WorkerOrders
+from jobctl.supervisor.worker_orders import NOT_ALLOWED, WorkerOrders
 
 MOST_USUAL = 8
 """Workers where the settings name no number, however many processors there are."""
 RECALL_SECONDS = 0.25
 """What is behind a job that takes longer goes to others."""
 LINK_SECONDS = 0.5
-IDLE_SECONDS = 300.0
-"""A worker without a job for so long ends; it has cost no time meanwhile."""
 FAREWELL_SECONDS = 10.0
 """How long resources may take to close."""
-LOOK_SECONDS = 0.003
-"""Between two looks at journals while workers have several jobs in hand: they poke only when they run dry."""
 MOST_BACKOFF_SECONDS = 60.0
 MOST_CRASHES = 3
 """Workers that end before they are ready are not believed to be the machine's trouble for longer."""
@@ -85,7 +81,7 @@ class Workers:
 
     def use(self, settings: Settings) -> None:
         """From now on these hold: every worker ends after its present job, and new ones know the changed code."""
-        self._orders.settings = settings
+        self._orders.use(settings)
         self._crashes, self._start_at, self._trouble = 0, 0.0, None
         for worker in self.kept.values():
             self._retire(worker)
@@ -262,6 +258,7 @@ class Workers:
         for worker in list(self.kept.values()):
             worker.done = 0
             worker.journal.forget_read()
+            worker.forget_orders()
             if worker.number in self._ended and worker.kill is None:
                 worker.close()
                 worker.directory.remove()
@@ -281,11 +278,12 @@ class Workers:
         """What was claimed is told to the workers, and those there is work for are started."""
         given, self.handouts.given = self.handouts.given, {}
         for worker, jobs in given.items():
+            able = [held for held in jobs if self._may_begin(held.claim)]
             try:
-                worker.hand_over([(held, self._orders.job(held.claim)) for held in jobs])
+                worker.hand_over([(held, self._orders.job(held.claim)) for held in able])
             except OSError as error:
                 self.refusal = f"cannot write the orders of a worker: {error.strerror}"
-                self.news.released += [held.claim for held in jobs]
+                self.news.released += [held.claim for held in able]
                 self._retire(worker)
         if self.handouts.doomed:
             self._told_trouble = True
@@ -295,6 +293,14 @@ class Workers:
         new, self._new = self._new, []
         for number in new:
             self._start(number)
+
+    def _may_begin(self, claim: Claim) -> bool:
+        """Whether the function is still allowed; otherwise that is how the attempt ends."""
+        refusal = self._orders.refusal(claim)
+        if refusal is not None:
+            end = AttemptEnd(Outcome.FAILED, Reason.SPAWN_ERROR, NOT_ALLOWED, None, refusal)
+            self.failures.append((claim, end))
+        return refusal is None
 
     def _start(self, number: WorkerId) -> None:
         now = self._clock.monotonic()
@@ -332,6 +338,7 @@ class Workers:
         """A worker of a dead life is this life's to wait for, with the claims that were taken over."""
         directory = WorkerDirectory(self._store.home.worker(number))
         worker = KeptWorker(number, directory, self._identities.worker_tree(number))
+        worker.adopted()
         worker.retiring = True
         worker.started_at = worker.idle_since = worker.ended_at = self._clock.monotonic()
         worker.hand = {claim.token: Held(claim, claim.token) for claim in claims}
@@ -378,21 +385,9 @@ class Workers:
     def pause_seconds(self) -> float | None:
         """How long nothing has to be done here; None: until something happens."""
         now = self._clock.monotonic()
-        waits: list[float] = []
+        waits = [0.0] if self.failures else []
         for worker in self.kept.values():
-            current = worker.current
-            if worker.kill is not None:
-                waits.append(0.02)
-            if worker.has_unsent or len(worker.hand) > 1:
-                waits.append(LOOK_SECONDS)
-            elif worker.hand:
-                waits.append(POLL_SECONDS if current is not None else LOOK_SECONDS)
-            elif worker.ended_at is not None and not worker.gone:
-                waits.append(POLL_SECONDS if worker.is_child else 0.05)
-            elif not worker.ready:
-                waits.append(POLL_SECONDS)
-            else:
-                waits.append(worker.idle_since + IDLE_SECONDS - now)
+            waits.append(worker.pause_seconds(now))
             if not worker.is_child:
                 waits.append(max(0.0, self._probe_at - now))
         if self._start_at > now:

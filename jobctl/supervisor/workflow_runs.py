@@ -316,7 +316,7 @@ class Run:
         if state.phase is Phase.RUNNING:
             self.stop(Stop.CANCEL)
             return
-        asked = self.store.transitions.cancel_request(state.job_id)
+        asked = self.store.intents.cancel_request(state.job_id)
         is_strict = asked is not None and (asked.grace_seconds == 0 or asked.signal == signal.SIGKILL)
         is_repeated = asked is not None and asked.requests > 1
         if is_strict or (state.phase is Phase.STOPPING and is_repeated):
@@ -325,7 +325,7 @@ class Run:
     def end_children(self, reason: str) -> None:
         """What runs will be ended; asked again, it is hurried."""
         children = self.store.runs.open_children(self.state.job_id)
-        asked = self.store.transitions.cancel_request(self.state.job_id)
+        asked = self.store.intents.cancel_request(self.state.job_id)
         options = CancelOptions(None, None, reason)
         if asked is not None:
             options = CancelOptions(asked.grace_seconds, asked.signal, asked.reason or reason)

@@ -55,11 +55,6 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
         "counts": dict(status.counts),
         "queues": [queue_json(queue) for queue in status.queues],
         "daemons": overview_json(status.daemons),
-        "workers": {
-            "running": status.workers.running,
-            "busy": status.workers.busy,
-            "jobs_done": status.workers.jobs_done,
-        },
         "next": next_json(status),
         "running": [
             {
@@ -73,6 +68,11 @@ def status_json(status: Status, now_ms: int) -> dict[str, object]:
             }
             for job in status.running
         ],
+        "workers": {
+            "running": status.workers.running,
+            "busy": status.workers.busy,
+            "jobs_done": status.workers.jobs_done,
+        },
     }
 
 

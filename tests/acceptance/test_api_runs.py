@@ -6,13 +6,15 @@ import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobctl import TaskOrchestrator, TaskPattern, api
-from jobctl.api import AsyncClient, Client, JobStatus
+from jobctl.api import AsyncClient, Client, JobStatus, SupervisorProcess
 from jobctl.errors import (
     BadInputError,
+    JobctlError,
     NotFoundError,
     StateConflictError,
     SupervisorDownError,
@@ -22,7 +24,7 @@ from tests.support.supervisors import Site
 from tests.support.waiting import wait_until
 
 SCRIPT = """
-import os, sys
+import os, sys, time
 with open(os.environ["JOBCTL_PROGRESS"], "a") as progress:
     progress.write("1/1 all\\n")
 with open(os.environ["JOBCTL_RESULT"], "w") as result:
@@ -31,6 +33,7 @@ print("out", *sys.argv[1:])
 print("err", file=sys.stderr)
 while os.path.exists("gate"):
     sys.stdout.flush()
+    time.sleep(0.01)
 sys.exit(3 if "fail" in sys.argv else 0)
 """
 
@@ -45,17 +48,33 @@ def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, SupervisorProcess]]:
+    """A supervisor that several tests use; beside its home is a script, and in it a module that it may call."""
+    site = Site(tmp_path_factory.mktemp("shared"))
+    (site.root / "script.py").write_text(SCRIPT)
+    Path(site.home.path, "jobctl.yaml").write_text("settings: {modules: [own_reports], max_workers: 1}\n")
+    Path(site.home.path, "own_reports.py").write_text("def build(days: int) -> int:\n    return days + 1\n")
+    with api.supervisor(home=site.home.path, concurrency=4) as running:
+        yield site, running
+    site.close()
+
+
+@pytest.fixture
+def supervised(
+    shared: tuple[Site, SupervisorProcess], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Client, Site]]:
+    """A client of the home that is supervised."""
+    site, _ = shared
+    monkeypatch.setenv("JOBCTL_HOME", site.home.path)
+    monkeypatch.chdir(site.root)
+    with Client() as found:
+        yield found, site
+
+
 def test_a_supervisor_for_a_block_runs_what_is_submitted_and_drains(client: Client) -> None:
     with api.supervisor(until_idle=True, concurrency=1) as running:
         assert client.supervisor_runs()
-        with pytest.raises(StateConflictError, match="the supervisor could not run"):
-            api.supervisor().start()
-        jobs = [client.submit(["echo", str(number)]) for number in range(3)]
-        listened: list[int] = []
-        with client.listen(on_completed=lambda job, _: listened.append(job.id)):
-            assert [job.status for job in client.wait(jobs, timeout="60s")] == [JobStatus.COMPLETED] * 3
-        assert sorted(listened) == [job.id for job in jobs]
-        assert client.wait(jobs, any=True)[0] in client.list()
         late = client.submit(["true"])
         pid = running.pid
     assert late.refresh().completed, "until_idle: what was queued at the end of the block has run"
@@ -63,6 +82,27 @@ def test_a_supervisor_for_a_block_runs_what_is_submitted_and_drains(client: Clie
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(SupervisorDownError):
         _ = running.pid
+
+
+def test_listeners_and_waits_see_what_a_supervisor_does(supervised: tuple[Client, Site]) -> None:
+    client, _ = supervised
+    listened: list[int] = []
+    with client.listen(on_completed=lambda job, _: listened.append(job.id)):
+        jobs = [client.submit(["echo", str(number)]) for number in range(3)]
+        assert [job.status for job in client.wait(jobs, timeout="60s")] == [JobStatus.COMPLETED] * 3
+    assert sorted(listened) == [job.id for job in jobs]
+    assert client.wait(jobs, any=True)[0] in client.list()
+
+
+def test_functions_and_scripts_run_in_a_warm_worker(supervised: tuple[Client, Site]) -> None:
+    client, site = supervised
+    assert client.submit(call="own_reports:build", args={"days": 7}).result(timeout=60) == 8
+    (site.root / "where.py").write_text(
+        "import os, sys\nfrom jobctl import context\ncontext.result([os.getcwd(), *sys.argv[1:]])\nprint('hi')\n"
+    )
+    pooled = TaskOrchestrator(client).execute("where.py", ["a b"], high_frequency=True)
+    assert (pooled.pattern, pooled.exit_code, pooled.stdout) == (TaskPattern.POOLED, 0, "hi\n")
+    assert pooled.value == [str(site.root), "a b"]
 
 
 def test_an_exception_in_the_block_stops_what_runs(client: Client, site: Site) -> None:
@@ -84,24 +124,51 @@ def test_until_idle_alone_tells_whether_a_job_failed(client: Client) -> None:
     completed, failed = client.submit(["true"]), client.submit(shell="exit 3")
     assert not api.run_until_idle()
     assert (completed.refresh().exit_code, failed.refresh().exit_code) == (0, 3)
-    client.submit(["sleep", "1000"])
+
+
+def in_place_of_up(monkeypatch: pytest.MonkeyPatch, *command: str) -> list[int]:
+    """What the next supervisor of a program is; returns its pid, once it was started."""
+    pids: list[int] = []
+    spawn = subprocess.Popen
+
+    def start(_: object, **streams: Any) -> subprocess.Popen[bytes]:
+        made = spawn(command, **streams)
+        pids.append(made.pid)
+        return made
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    return pids
+
+
+def test_until_idle_gives_up_in_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.submit(["true"], hold=True)
+    pids = in_place_of_up(monkeypatch, "sleep", "1000")
     with pytest.raises(WaitTimeoutError):
-        api.run_until_idle(timeout=1)
-    assert not client.supervisor_runs()
+        api.run_until_idle(timeout=0.05)
+    assert not Path(f"/proc/{pids[0]}").exists()
 
 
-def test_a_supervisor_that_cannot_start_is_told_with_its_error(client: Client, site: Site) -> None:
-    Path(site.home.path, "jobctl.yaml").write_text("jobs: 3\n")
-    with pytest.raises(BadInputError, match="jobs"), api.supervisor():
+@pytest.mark.parametrize(("exit_code", "kind"), [(2, BadInputError), (4, StateConflictError)])
+def test_a_supervisor_that_cannot_start_is_told_with_its_error(
+    client: Client, monkeypatch: pytest.MonkeyPatch, exit_code: int, kind: type[JobctlError]
+) -> None:
+    said = "jobctl: error: it is wrong: '3'; make it right [E_WRONG]"
+    in_place_of_up(monkeypatch, "sh", "-c", f'echo "{said}" >&2; exit {exit_code}')
+    with pytest.raises(kind, match="it is wrong") as refused, api.supervisor():
         pytest.fail("it started")
+    assert refused.value.code == "E_WRONG"
 
 
 def test_a_run_without_a_supervisor_is_run_by_itself(client: Client) -> None:
     waiting = client.submit(["true"], name="other")
     child = subprocess.Popen(["sh", "-c", "exit 5"])
-    found = client.run(shell="echo out; echo err >&2; exit 4")
-    assert (found.exit_code, found.stdout, found.stderr, found.ok) == (4, "out\n", "err\n", False)
-    assert found.as_json()["stdout"] == "out\n"
+    simple = TaskOrchestrator(client).execute("script.py", ["a b", "fail"])
+    assert (simple.pattern, simple.exit_code, simple.stdout, simple.stderr) == (
+        TaskPattern.SIMPLE, 3, "out a b fail\n", "err\n",
+    )  # fmt: skip
+    assert simple.reasons == ("it is short and its result is wanted: run it and wait",)
+    assert simple.finished is not None
+    assert (simple.finished.ok, simple.finished.as_json()["stdout"]) == (False, "out a b fail\n")
     assert waiting.refresh().status is JobStatus.QUEUED, "nothing else is run"
     with pytest.raises(NotFoundError):
         client.run(["true"], queue="nonsense")
@@ -109,7 +176,6 @@ def test_a_run_without_a_supervisor_is_run_by_itself(client: Client) -> None:
         client.run(["true"], timeout="x")
     with pytest.raises(NotFoundError):
         client.run(definition="nonsense")
-    assert client.run(["/nowhere/at/all"]).exit_code == 127
     assert child.wait(60) == 5, "what is not a job's is left alone"
 
 
@@ -123,17 +189,11 @@ def test_an_error_in_a_callback_ends_the_job(client: Client, site: Site) -> None
     assert not site.processes()
 
 
-def test_simple_and_long_running_scripts(client: Client) -> None:
-    orchestrator = TaskOrchestrator(client)
-    simple = orchestrator.execute("script.py", ["a b", "fail"])
-    assert (simple.pattern, simple.exit_code, simple.stdout, simple.stderr) == (
-        TaskPattern.SIMPLE, 3, "out a b fail\n", "err\n",
-    )  # fmt: skip
-    assert simple.reasons == ("it is short and its result is wanted: run it and wait",)
-    assert simple.value is None or simple.value == {"args": 2}
+def test_long_running_scripts_tell_of_their_lines_and_progress(supervised: tuple[Client, Site]) -> None:
+    client, _ = supervised
     lines: list[tuple[str, str]] = []
     seen: list[float | None] = []
-    streamed = orchestrator.execute(
+    streamed = TaskOrchestrator(client).execute(
         Path("script.py"),
         on_line=lambda line, stream: lines.append((stream, line)),
         on_progress=lambda job: seen.append(job.percent),
@@ -142,6 +202,8 @@ def test_simple_and_long_running_scripts(client: Client) -> None:
     assert sorted(lines) == [("stderr", "err"), ("stdout", "out")]
     assert seen[-1] == 100.0
     assert streamed.value == {"args": 0}
+    together = client.run(shell="echo out; echo err >&2", split_output=False)
+    assert (together.stdout, together.stderr) == ("out\nerr\n", "")
 
 
 async def in_an_event_loop(client: Client) -> None:
@@ -161,11 +223,15 @@ async def in_an_event_loop(client: Client) -> None:
         assert await own.call(own.sync.counts) == client.counts()
 
 
-def test_forgotten_periodic_and_concurrent_scripts(client: Client) -> None:
-    orchestrator = TaskOrchestrator(client)
+def test_many_scripts_at_once_need_a_supervisor(client: Client) -> None:
     with pytest.raises(SupervisorDownError):
-        orchestrator.execute("script.py", arg_lists=[["1"], ["2"]])
+        TaskOrchestrator(client).execute("script.py", arg_lists=[["1"], ["2"]])
     assert client.list() == [], "nothing was stored"
+
+
+def test_forgotten_periodic_and_concurrent_scripts(supervised: tuple[Client, Site]) -> None:
+    client, _ = supervised
+    orchestrator = TaskOrchestrator(client)
     fired = orchestrator.execute("script.py", ["x"], needs_result=False, attempts=2)
     assert fired.pattern is TaskPattern.FIRE_AND_FORGET
     assert fired.job is not None
@@ -173,18 +239,20 @@ def test_forgotten_periodic_and_concurrent_scripts(client: Client) -> None:
     assert periodic.pattern is TaskPattern.PERIODIC
     assert periodic.schedule is not None
     assert (periodic.schedule.enabled, periodic.schedule.enable().enabled) == (False, True)
-    with api.supervisor(until_idle=True):
-        many = orchestrator.execute(
-            "script.py", ["same"], arg_lists=[["1"], ["fail"], ["3"]], max_parallel=2, tags=["t"]
-        )
-        assert many.pattern is TaskPattern.CONCURRENT
-        assert many.batch is not None
-        assert (many.exit_code, many.batch.record.completed, many.batch.record.max_parallel) == (1, 2, 2)
-        assert fired.job.wait(timeout=60).completed
-        asyncio.run(in_an_event_loop(client))
-        run = periodic.schedule.run().wait(timeout=60)
+    many = orchestrator.execute(
+        "script.py", ["same"], arg_lists=[["1"], ["fail"], ["3"]], max_parallel=2, tags=["t"]
+    )
+    assert many.pattern is TaskPattern.CONCURRENT
+    assert many.batch is not None
+    assert (many.exit_code, many.batch.record.completed, many.batch.record.max_parallel) == (1, 2, 2)
+    assert fired.job.wait(timeout=60).completed
+    run = periodic.schedule.run().wait(timeout=60)
     assert run.name == "every5"
     assert [item.command[1:] for item in client.batches.items(many.batch)][1][1:] == ("same", "fail")
+
+
+def test_an_event_loop_has_the_same(supervised: tuple[Client, Site]) -> None:
+    asyncio.run(in_an_event_loop(supervised[0]))
 
 
 def test_what_does_not_go_with_a_pattern_is_refused(client: Client, site: Site) -> None:
@@ -207,7 +275,8 @@ def test_what_does_not_go_with_a_pattern_is_refused(client: Client, site: Site) 
     assert client.list() == []
 
 
-def test_cancelling_an_execution_cancels_its_job(client: Client, site: Site) -> None:
+def test_cancelling_an_execution_cancels_its_job(supervised: tuple[Client, Site]) -> None:
+    client, site = supervised
     (site.root / "gate").touch()
 
     async def work() -> None:
@@ -222,5 +291,4 @@ def test_cancelling_an_execution_cancels_its_job(client: Client, site: Site) -> 
             await task
 
     asyncio.run(work())
-    assert client.list(sort="created")[-1].status is JobStatus.CANCELLED
-    assert not site.processes()
+    assert client.job("last").status is JobStatus.CANCELLED

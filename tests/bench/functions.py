@@ -101,7 +101,7 @@ def jobctl_rate(count: int) -> float:
         Path(home.path, "toys.py").write_text(TOYS)
         with store_of(home) as store:
             add_calls(store, home, "toys:noop", count)
-        environment = cli_environment(home.path) | {"JOBCTL_MAX_WORKERS": "2"}
+        environment = cli_environment(home.path) | {"JOBCTL_MAX_WORKERS": "2", "JOBCTL_MODULES": "toys"}
         words = [*JOBCTL, "up", "--until-idle", "--no-dashboard"]
         seconds = timed(lambda: subprocess.run(words, stdout=subprocess.DEVNULL, env=environment, check=True))
         with store_of(home) as store:
@@ -135,6 +135,7 @@ def memory() -> None:
     """What a warm worker takes that has done something small."""
     with throwaway_home() as home:
         Path(home.path, "toys.py").write_text(TOYS)
+        Path(home.path, "jobctl.yaml").write_text("settings: {modules: [toys]}\n")
         with supervisor(home), store_of(home) as store:
             (job_id,) = add_calls(store, home, "toys:noop", 1)
             wake(home)
@@ -150,7 +151,9 @@ def warm_start(python: str) -> None:
     cold = min(timed(lambda: subprocess.run([python, "-c", "import numpy"], check=True)) for _ in range(3))
     with throwaway_home() as home:
         Path(home.path, "toys.py").write_text(TOYS)
-        Path(home.path, "jobctl.yaml").write_text(f"settings: {{worker_python: {python}, max_workers: 1}}\n")
+        Path(home.path, "jobctl.yaml").write_text(
+            f"settings: {{worker_python: {python}, max_workers: 1, modules: [toys]}}\n"
+        )
         with supervisor(home), store_of(home) as store:
             spans = [_called(store, home) for _ in range(5)]
     figure("python -c 'import numpy'", milliseconds(cold))

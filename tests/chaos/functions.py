@@ -90,6 +90,7 @@ class FunctionChaos:
         self._identities = Identities(self.site.store)
         (root / "locks").mkdir()
         add_toys(self.site, MODULE)
+        Path(self.site.home.path, "jobctl.yaml").write_text("settings: {modules: [toys]}\n")
 
     def run(self, jobs: int, kills: int) -> Outcome:
         """The kills have been made, every job has ended and was checked."""

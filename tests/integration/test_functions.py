@@ -6,23 +6,28 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobctl.actions.queues import add_queue, set_queue
-from jobctl.model.specs import OnCrash, RetryPolicy
+from jobctl.model.specs import RetryPolicy
 from jobctl.model.states import JobId, JobStatus
-from jobctl.settings import Settings
-from jobctl.supervisor.kept_worker import KeptWorker
-from jobctl.supervisor.supervisor import Supervisor
+from tests.support.function_stages import (
+    ONE,
+    TWO,
+    all_ended,
+    finish,
+    gate,
+    running_worker,
+    warm_up,
+    workers_of,
+)
 from tests.support.functions import add_toys, call, call_submission
 from tests.support.supervisors import Stage
 from tests.support.waiting import wait_until
-
-ONE = Settings(max_workers=1)
-TWO = Settings(max_workers=2)
 
 
 @pytest.fixture
@@ -34,39 +39,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield stage
     finally:
         stage.close()
-
-
-def all_ended(stage: Stage, ids: list[JobId]) -> bool:
-    return all(status.is_terminal for status in stage.store.jobs.statuses(ids).values())
-
-
-def finish(stage: Stage, supervisor: Supervisor, *ids: JobId, tick: float = 0.0) -> None:
-    stage.turn_until(supervisor, lambda: all_ended(stage, list(ids)), tick=tick)
-
-
-def running_worker(stage: Stage, supervisor: Supervisor, job_id: JobId) -> KeptWorker:
-    """The worker that has begun the job, whose start is on record."""
-    stage.turn_until(supervisor, lambda: stage.attempts(job_id) and job_id in supervisor.active)
-    (worker,) = [
-        w for w in supervisor.workers.kept.values() if w.current and w.current.claim.job_id == job_id
-    ]
-    return worker
-
-
-def warm_up(stage: Stage, supervisor: Supervisor) -> None:
-    """Calls named quick are known to be short: they are handed ahead from now on."""
-    for _ in range(3):
-        finish(stage, supervisor, call(stage, "noop", name="quick"))
-
-
-def gate(stage: Stage, name: str = "gate") -> Path:
-    path = stage.root / name
-    path.touch()
-    return path
-
-
-def workers_of(supervisor: Supervisor) -> list[KeptWorker]:
-    return [worker for worker in supervisor.workers.kept.values() if not worker.gone]
 
 
 def test_a_call_gives_its_result_and_one_start_and_end(stage: Stage) -> None:
@@ -264,7 +236,7 @@ def test_what_takes_too_much_memory_is_ended(stage: Stage) -> None:
 
 
 def test_a_worker_is_replaced_after_its_number_of_jobs(stage: Stage) -> None:
-    supervisor = stage.supervise(settings=Settings(max_workers=1, worker_jobs=3))
+    supervisor = stage.supervise(settings=replace(ONE, worker_jobs=3))
     ids = [call(stage, "pid") for _ in range(7)]
     finish(stage, supervisor, *ids, tick=0.05)
     pids = [stage.job(job_id).result for job_id in ids]
@@ -289,7 +261,7 @@ def test_a_reload_retires_the_workers_after_their_present_job(stage: Stage) -> N
 
 
 def test_a_module_that_cannot_be_preloaded_fails_the_job_with_its_error(stage: Stage) -> None:
-    supervisor = stage.supervise(settings=Settings(max_workers=1, preload=("no_such_module",)))
+    supervisor = stage.supervise(settings=replace(ONE, preload=("no_such_module",)))
     job_id = call(stage, "noop")
     finish(stage, supervisor, job_id, tick=0.2)
     job = stage.job(job_id)
@@ -302,7 +274,7 @@ def test_a_module_that_cannot_be_preloaded_fails_the_job_with_its_error(stage: S
 
 
 def test_an_interpreter_that_is_not_there_fails_the_job(stage: Stage) -> None:
-    supervisor = stage.supervise(settings=Settings(worker_python="/no/such/python"))
+    supervisor = stage.supervise(settings=replace(ONE, worker_python="/no/such/python"))
     job_id = call(stage, "noop")
     finish(stage, supervisor, job_id)
     assert "/no/such/python" in (stage.job(job_id).error or "")
@@ -353,75 +325,3 @@ def test_a_reserved_call_runs_in_a_private_life(stage: Stage) -> None:
     assert reservation is not None
     finish(stage, supervisor, reservation.job_id)
     assert stage.job(reservation.job_id).result == 2
-
-
-# --- deaths ---
-
-
-def test_a_dead_supervisor_leaves_its_worker_to_the_next_one(stage: Stage) -> None:
-    first = stage.supervise(settings=ONE)
-    warm_up(stage, first)
-    shut = gate(stage)
-    ids = [call(stage, "until_gone", {"gate": str(shut)}, name="quick")]
-    ids += [call(stage, "add", {"a": n, "b": 0}, name="quick") for n in range(5)]
-    stage.turn_until(first, lambda: any(len(w.hand) == 6 for w in workers_of(first)))
-    worker = running_worker(stage, first, ids[0])
-    stage.kill(first)
-    second = stage.supervise(settings=ONE)
-    stage.turn_until(second, lambda: ids[0] in second.active)
-    assert "adopted" in stage.kinds(ids[0])
-    assert [w.pid for w in second.workers.kept.values() if not w.is_child] == [worker.pid]
-    shut.unlink()
-    finish(stage, second, *ids, tick=0.1)
-    assert stage.job(ids[0]).result == "went"
-    assert [stage.job(job_id).result for job_id in ids[1:]] == list(range(5))
-    assert {stage.job(job_id).attempt for job_id in ids} == {1}
-    stage.turn_until(second, lambda: worker.number not in second.workers.kept, tick=0.3)
-    assert not Path(stage.home.worker(worker.number)).exists()
-
-
-def test_an_end_that_nobody_recorded_is_found_in_the_journal(stage: Stage) -> None:
-    first = stage.supervise(settings=ONE)
-    shut = gate(stage)
-    job_id = call(stage, "until_gone", {"gate": str(shut)})
-    worker = running_worker(stage, first, job_id)
-    stage.kill(first)
-    shut.unlink()
-    stage.clock.advance(1)
-    wait_until(lambda: not worker.directory.is_held())
-    second = stage.supervise(settings=ONE)
-    finish(stage, second, job_id)
-    assert (stage.job(job_id).status, stage.job(job_id).result) == (JobStatus.COMPLETED, "went")
-    assert len(stage.attempts(job_id)) == 1
-
-
-@pytest.mark.parametrize(("policy", "status"), [(OnCrash.RETRY, "completed"), (OnCrash.FAIL, "failed")])
-def test_when_both_die_the_begun_one_is_lost_and_the_others_are_not_burnt(
-    stage: Stage, policy: OnCrash, status: str
-) -> None:
-    first = stage.supervise(settings=ONE)
-    warm_up(stage, first)
-    shut = gate(stage)
-    ids = [call(stage, "until_gone", {"gate": str(shut)}, name="quick", on_crash=policy)]
-    ids += [call(stage, "noop", name="quick") for _ in range(4)]
-    stage.turn_until(first, lambda: any(len(w.hand) == 5 for w in workers_of(first)))
-    worker = running_worker(stage, first, ids[0])
-    stage.kill(first)
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGKILL)
-    shut.unlink()
-    second = stage.supervise(settings=ONE)
-    finish(stage, second, *ids, tick=0.1)
-    assert stage.attempts(ids[0])[0].outcome == "lost"
-    assert stage.status(ids[0]).value == status
-    assert {stage.job(job_id).attempt for job_id in ids[1:]} == {1}
-
-
-def test_a_worker_killed_by_somebody_fails_only_what_it_ran(stage: Stage) -> None:
-    supervisor = stage.supervise(settings=ONE)
-    job_id = call(stage, "until_gone", {"gate": str(gate(stage))})
-    worker = running_worker(stage, supervisor, job_id)
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGKILL)
-    finish(stage, supervisor, job_id)
-    assert (stage.job(job_id).reason, stage.job(job_id).signal) == ("signal", "SIGKILL")

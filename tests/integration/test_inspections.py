@@ -107,6 +107,31 @@ def test_a_module_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> Non
     wait_until(lambda: not runs_since(grandchild, ticks))
 
 
+def test_the_session_is_killed_while_its_leader_is_not_reaped_so_that_it_is_no_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[str] = []
+
+    def look(pid: int, number: int) -> None:
+        states.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
+
+    monkeypatch.setattr(os, "killpg", look)
+    assert inspected(tmp_path, "def f(): pass").problems == ()
+    assert states == ["Z"]
+
+
+def test_a_child_that_somebody_else_has_reaped_is_not_signalled_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mod.py").write_text("def f(): pass")
+    monkeypatch.setattr(os, "killpg", lambda pid, number: pytest.fail("it may be a stranger's"))
+    inspection = Inspection(Order(str(tmp_path), str(tmp_path / ".jobctl"), ("mod",)), 0.0)
+    assert inspection.reaped(*os.waitpid(inspection.pid, 0))
+    found = inspection.poll(0.0)
+    assert found is not None
+    assert [one.name for one in found.functions] == ["mod:f"]
+
+
 def test_an_interpreter_that_is_none_is_told(tmp_path: Path) -> None:
     order = Order(str(tmp_path), str(tmp_path), ("mod",), python=str(tmp_path / "nowhere"))
     with pytest.raises(UnusableError, match="cannot start the interpreter of workers"):

@@ -58,7 +58,7 @@ def test_a_running_job_is_asked_for_and_hurried_when_asked_again(store: Store) -
         Done(JobId(1), JobStatus.RUNNING, Action.CANCELLING)
     ]
     cancel(store, "1")
-    request = store.transitions.cancel_requests(life)[0]
+    request = store.intents.cancel_requests(life)[0]
     assert (request.reason, request.requests) == ("why", 2)
 
 

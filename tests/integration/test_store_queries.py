@@ -113,7 +113,7 @@ def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, in
         "due": lambda: in_transaction(full, lambda: store.transitions.promote_due(5)),
         "next due": store.jobs.next_due,
         "running": store.queues.running,
-        "cancel requests": lambda: store.transitions.cancel_requests(LifeId(1)),
+        "cancel requests": lambda: store.intents.cancel_requests(LifeId(1)),
         "newest": lambda: store.jobs.list(JobFilter(limit=50)),
         "failed": lambda: store.jobs.list(JobFilter(statuses=(JobStatus.FAILED,), limit=50)),
         "counts": store.jobs.counts,

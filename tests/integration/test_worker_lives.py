@@ -92,6 +92,21 @@ def test_a_job_that_asks_is_left_to_end_by_itself(tmp_path: Path) -> None:
         assert (end["outcome"], end["result"]) in [("cancelled", "stopped early"), ("cancelled", None)]
 
 
+def test_an_async_job_that_asks_is_not_interrupted(tmp_path: Path) -> None:
+    gate, started = tmp_path / "gate", tmp_path / "started"
+    gate.touch()
+    with hostile_worker(tmp_path / "home") as worker:
+        token = worker.hand(
+            HOSTILE + "wait_politely_async", args={"gate": str(gate), "started": str(started)}
+        )
+        wait_until(started.exists)
+        worker.cancel(token)
+        worker.recall()  # answered after the cancel was heard
+        gate.unlink()
+        end = worker.wait_end(token)
+        assert (end["outcome"], end["result"]) == ("cancelled", "saved")
+
+
 def test_a_signal_that_means_another_job_does_nothing(tmp_path: Path) -> None:
     gate, started = tmp_path / "gate", tmp_path / "started"
     gate.touch()
@@ -237,6 +252,28 @@ def test_a_script_runs_as_main_and_what_it_imports_stays(tmp_path: Path) -> None
         script.write_text("1 / 0\n")
         error = worker.run(run, args={"script": str(script)})["error"]
         assert error["traceback"].count("File ") == 1
+
+
+def test_a_script_ends_when_its_threads_do_and_their_words_are_its_own(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, threading, time\n"
+        "def late():\n"
+        f"    while os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+        "    threading.Thread(target=print, args=['last words', sys.argv[1]]).start()\n"
+        "threading.Thread(target=late).start()\n"
+        "print('first words')\n"
+        "sys.exit(5)\n"
+    )
+    run = "jobctl.builtin_functions.scripts:run_script"
+    with running_worker(tmp_path / "home") as worker:
+        token = worker.hand(run, args={"script": str(script), "args": ["x"]})
+        wait_until(lambda: worker.directory_of(token).exists())
+        gate.unlink()
+        end = worker.wait_end(token)
+        assert (end["code"], worker.output(token)) == (5, "first words\nlast words x\n")
 
 
 def test_preloaded_modules_are_there_and_what_they_print_is_no_jobs_log(tmp_path: Path) -> None:

@@ -250,6 +250,25 @@ def _is_gone_or_zombie(pid: int) -> bool:
         return True
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_are_the_jobs(worker: WorkerDriver, method: str) -> None:
+    for _ in range(2):  # no server of the first job serves the second
+        end = worker.run(HOSTILE + "ask_process", args={"method": method})
+        assert end["result"] == [str(end["job"]), f"run-{end['job']}"], end["error"]
+        assert (end["children"], end["dir"]) == (0, True)
+
+
+def test_children_of_multiprocessing_that_stay_are_counted(worker: WorkerDriver, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    for number, method in enumerate(("spawn", "forkserver"), 1):
+        end = worker.run(HOSTILE + "leave_process", args={"method": method, "gate": str(gate)})
+        assert (end["children"], end["outcome"]) == (number, "completed"), method
+    assert works(worker)
+    gate.unlink()
+    wait_until(lambda: worker.run(HOSTILE + "leave_child", args={"gate": str(gate)})["children"] == 0)
+
+
 def test_tasks_that_an_async_job_leaves_are_cancelled(worker: WorkerDriver) -> None:
     worker.run(HOSTILE + "leave_task")
     assert worker.run(HOSTILE + "count_tasks")["result"] == 1

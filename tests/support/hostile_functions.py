@@ -217,6 +217,34 @@ def fork_and_exit(code: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def _tell_variables(answers: Any) -> None:
+    answers.put([os.environ.get("JOBCTL_JOB_ID"), os.environ.get("JOBCTL_RUN")])
+
+
+def ask_process(method: str) -> list[str | None]:
+    """What a child of multiprocessing finds in its environment."""
+    import multiprocessing
+
+    made: Any = multiprocessing.get_context(method)
+    answers = made.SimpleQueue()
+    process = made.Process(target=_tell_variables, args=(answers,))
+    process.start()
+    found: list[str | None] = answers.get()
+    process.join()
+    return found
+
+
+def leave_process(method: str, gate: str) -> None:
+    """A child of multiprocessing stays behind, until ``gate`` is gone."""
+    import multiprocessing
+
+    made: Any = multiprocessing.get_context(method)
+    made.Process(target=wait_for, args=(gate, f"{gate}.{method}")).start()
+    while not os.path.exists(f"{gate}.{method}"):
+        time.sleep(0.01)
+    multiprocessing.process._children.clear()  # type: ignore[attr-defined] # so that nobody joins it
+
+
 def start_thread(gate: str) -> None:
     def wait() -> None:
         while os.path.exists(gate):
@@ -256,6 +284,15 @@ async def wait_async(gate: str, started: str = "") -> str:
     while os.path.exists(gate):
         await asyncio.sleep(0.01)
     return "over"
+
+
+async def wait_politely_async(gate: str, started: str) -> str:
+    while not context.cancelled():
+        Path(started).touch()
+        await asyncio.sleep(0.01)
+    while os.path.exists(gate):
+        await asyncio.sleep(0.01)
+    return "saved"
 
 
 async def leave_task() -> None:

@@ -27,7 +27,8 @@ from jobctl.settings import Settings
 from jobctl.store import Store
 from jobctl.supervisor.identities import Identities
 from jobctl.supervisor.lifeline import Lifeline
-from jobctl.supervisor.supervisor import Reservation, Supervisor
+from jobctl.supervisor.reservations import Reservation
+from jobctl.supervisor.supervisor import Supervisor
 from tests.support.cli import cli_environment
 from tests.support.clocks import ManualClock
 from tests.support.waiting import wait_until

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,6 +211,75 @@ def test_what_jobctl_refuses_is_an_error_with_its_words(tmp_path: Path) -> None:
     context.install(None, fake_jobctl(tmp_path, 2, "bad queue: 'x'"))
     with pytest.raises(context.SubmitError, match="bad queue: 'x'"):
         context.submit(["true"])
+
+
+def test_a_timedelta_is_submitted_as_a_duration(tmp_path: Path) -> None:
+    context.install(None, fake_jobctl(tmp_path, 0, "41"))
+    context.submit(["true"], timeout=timedelta(minutes=5), meta={"age": timedelta(seconds=0.5)})
+    assert '{"timeout":"300.000000s","meta":{"age":"0.500000s"},' in (tmp_path / "got").read_text()
+
+
+class Methods:
+    def method(self) -> None:
+        raise NotImplementedError
+
+
+def in_main() -> None:
+    raise NotImplementedError
+
+
+in_main.__module__ = "__main__"
+
+
+@pytest.mark.parametrize(
+    ("what", "args", "said"),
+    [
+        (lambda: None, None, "a lambda cannot be a job; give a function at the top of a module"),
+        (Methods().method, None, "Methods.method is a method and cannot be a job"),
+        (in_main, None, "workers cannot import in_main: it is in the program itself; move it into a module"),
+        (functools.partial(noop), None, "has no name of its own"),
+        (noop, {"a": object()}, "a request is not JSON: object is no JSON type"),
+        (
+            noop,
+            {"a": float("nan")},
+            "a request is not JSON: Out of range float values are not JSON compliant",
+        ),
+    ],
+)
+def test_what_no_worker_could_call_is_refused_at_once(what: Any, args: Any, said: str) -> None:
+    with pytest.raises(context.SubmitError, match=said):
+        context.submit(what, args)
+
+
+def test_a_function_inside_another_is_refused() -> None:
+    def inner() -> None:
+        raise NotImplementedError
+
+    with pytest.raises(context.SubmitError, match="inner, which is inside a function, cannot be a job"):
+        context.submit(inner)
+
+
+def test_a_result_counts_by_its_bytes(job: Path) -> None:
+    with pytest.raises(ValueError, match="above 1 MiB"):
+        context.result("é" * 700_000)
+    context.result("é" * 500_000)
+    assert json.loads((job / "result").read_text()) == "é" * 500_000
+
+
+def test_result_and_outputs_are_files_of_their_owner_only_and_no_links(job: Path) -> None:
+    context.result(1)
+    context.output("a", "b")
+    assert [stat.S_IMODE((job / name).stat().st_mode) for name in ("result", "outputs")] == [0o600, 0o600]
+    other = job / "other"
+    other.touch()
+    for path in (job / "outputs", job / f"result.{os.getpid()}"):
+        path.unlink(missing_ok=True)
+        path.symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        context.output("a", "b")
+    with pytest.raises(OSError, match="symbolic links"):
+        context.result(2)
+    assert other.read_text() == ""
 
 
 def test_importing_context_loads_next_to_nothing() -> None:

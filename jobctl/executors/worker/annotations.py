@@ -37,7 +37,11 @@ _DEEPEST = 16
 
 
 def annotation_document(kind: Any, depth: int = 0) -> Any:
-    """The JSON that ``kind`` takes, in the terms of ``jobctl.model.value_types``."""
+    """The JSON that ``kind`` takes, in the terms of ``jobctl.model.value_types``.
+
+    Raises:
+        TypeError: a dictionary whose keys no text can be made into.
+    """
     kind = _bare(kind)
     if kind in _PLAIN:
         return _PLAIN[kind]
@@ -53,7 +57,10 @@ def annotation_document(kind: Any, depth: int = 0) -> Any:
         each = _item_kind(found, inner)
         return "list" if each is None else {"list": annotation_document(each, depth + 1)}
     if found in _DICTS:
-        return {"dict": annotation_document(inner[1], depth + 1)} if len(inner) == 2 else "dict"
+        if len(inner) != 2:
+            return "dict"
+        _key_reader(inner[0])
+        return {"dict": annotation_document(inner[1], depth + 1)}
     if typing.is_typeddict(kind):
         return "dict"
     if _is_enum(kind):
@@ -76,8 +83,7 @@ def annotation_converter(kind: Any, depth: int = 0) -> Convert | None:
     if found in _LISTS:
         return _list_converter(found, inner, depth)
     if found in _DICTS:
-        each = annotation_converter(inner[1], depth + 1) if len(inner) == 2 else None
-        return None if each is None else lambda value: {key: each(one) for key, one in value.items()}
+        return _dict_converter(inner, depth) if len(inner) == 2 else None
     if _is_enum(kind):
         return typing.cast("Convert", kind)
     read = _text_reader(kind)
@@ -133,6 +139,37 @@ def _list_converter(found: Any, inner: tuple[Any, ...], depth: int) -> Convert |
     if each is None:
         return make
     return lambda value: (make or list)([each(one) for one in value])
+
+
+def _dict_converter(inner: tuple[Any, ...], depth: int) -> Convert | None:
+    """Keys of JSON are texts: they become what the dictionary has."""
+    read, each = _key_reader(inner[0]), annotation_converter(inner[1], depth + 1)
+    if read is None and each is None:
+        return None
+
+    def convert(value: Any) -> Any:
+        found = {read(key) if read else key: each(one) if each else one for key, one in value.items()}
+        return found if len(found) == len(value) else _refuse(value, "without two equal keys")
+
+    return convert
+
+
+def _key_reader(kind: Any) -> Convert | None:
+    """What makes a key of a text; ``None``: it is one.
+
+    Raises:
+        TypeError: nothing can.
+    """
+    kind = _bare(kind)
+    if kind in (int, float):
+        return typing.cast("Convert", kind)
+    if kind in (bool, None, type(None), list, dict, tuple, bytes) or typing.get_origin(kind) is tuple:
+        name = getattr(kind, "__name__", kind)
+        raise TypeError(f"keys of JSON are texts, from which no {name} is made; take dict[str, …]")
+    if _is_enum(kind):
+        members = {str(one.value): one for one in kind}
+        return lambda key: members[key] if key in members else _refuse(key, kind)
+    return _text_reader(kind)
 
 
 def _union_converter(inner: tuple[Any, ...], depth: int) -> Convert | None:

@@ -7,7 +7,7 @@ import sys
 import time
 from _contextvars import copy_context
 
-from jobctl import context, functions
+from jobctl import context, resources
 from jobctl.context import Cancelled
 from jobctl.executors.worker.children import Children
 from jobctl.executors.worker.journal import encode, now_ms
@@ -59,7 +59,7 @@ class Attempts:
         """Bytes of memory that this process had after the last job."""
         self.is_spoilt = False
         """What a job left behind cannot be put in order."""
-        functions.run_resources_with(self._run_coroutine)
+        resources.run_resources_with(self._run_coroutine)
 
     @property
     def is_cancelled(self) -> bool:
@@ -115,7 +115,7 @@ class Attempts:
 
     def _clean_up(self) -> None:
         """The next job finds the process as this one did; if that is not possible, there is no next one."""
-        for clean in (self._surroundings.restore, self._outputs.end):
+        for clean in (self._children.end_servers, self._surroundings.restore, self._outputs.end):
             try:
                 clean()
             except (OSError, ValueError) as error:  # no descriptors left, say
@@ -125,7 +125,7 @@ class Attempts:
 
     def close(self) -> None:
         """Resources are closed, last built first, and the loop is; what goes wrong is in the worker's log."""
-        for error in functions.close_resources():
+        for error in resources.close_resources():
             print(f"closing a resource: {error_document(error)['traceback']}", file=sys.stderr)  # noqa: T201
         if self._loop is not None:
             self._loop.close()

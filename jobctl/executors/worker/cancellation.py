@@ -70,7 +70,9 @@ class Cancellation:
             self._tell()
 
     def _tell(self) -> None:
+        if self.is_polled:
+            return
         if self.loop is not None:
             self.loop.cancel()
-        elif self.inside and not self.is_polled:
+        elif self.inside:
             raise Cancelled("the job was cancelled or timed out")

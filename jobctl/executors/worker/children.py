@@ -6,6 +6,8 @@ import os
 import sys
 
 from jobctl.executors.worker.descriptors import MENDED, lifted
+from jobctl.executors.worker.processes import count_children
+from jobctl.executors.worker.servers import end_servers, running_servers
 
 _STATM = "/proc/self/statm"
 
@@ -13,11 +15,13 @@ _STATM = "/proc/self/statm"
 class Children:
     """Of the current job. Nothing is looked at before something was started, but the memory."""
 
-    __slots__ = ("_before", "_has_spawned", "_page", "_statm")
+    __slots__ = ("_before", "_has_spawned", "_left", "_page", "_spared", "_statm")
 
     def __init__(self) -> None:
         self._has_spawned = False
         self._before = 0.0
+        self._spared: tuple[int, ...] = ()
+        self._left = 0
         self._page = os.sysconf("SC_PAGE_SIZE")
         try:
             self._statm = _open_statm()
@@ -27,12 +31,23 @@ class Children:
     def begin(self) -> None:
         """Nothing was started yet."""
         self._has_spawned = False
+        self._left = 0
 
     def note_spawn(self) -> None:
         """Something is about to be started."""
         if not self._has_spawned:
             self._before = _seconds_of_children()
+            self._spared = running_servers()
             self._has_spawned = True
+
+    def end_servers(self) -> None:
+        """No server of multiprocessing is left that the job has started.
+
+        Raises:
+            OSError: that is not known.
+        """
+        if self._has_spawned:
+            self._left = end_servers(self._spared)
 
     def seconds(self) -> float:
         """CPU time of those that have ended and were waited for."""
@@ -40,7 +55,7 @@ class Children:
 
     def left(self) -> int:
         """How many still run."""
-        return _count_children() if self._has_spawned else 0
+        return self._left + count_children() if self._has_spawned else 0
 
     def resident(self) -> int:
         """Bytes of memory that this process has now."""
@@ -72,28 +87,3 @@ def _largest_resident() -> int:
 
     found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return found if sys.platform == "darwin" else found * 1024
-
-
-def _count_children() -> int:
-    """Children of all threads; those that have ended and were not waited for are none."""
-    count = 0
-    try:
-        threads = os.listdir("/proc/self/task")
-    except OSError:
-        return 0
-    for thread in threads:
-        try:
-            with open(f"/proc/self/task/{thread}/children") as file:
-                pids = file.read().split()
-        except OSError:  # the thread has ended, or the kernel does not say
-            continue
-        count += sum(not _is_zombie(pid) for pid in pids)
-    return count
-
-
-def _is_zombie(pid: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"Z"
-    except (OSError, IndexError):
-        return True

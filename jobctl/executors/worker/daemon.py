@@ -14,7 +14,7 @@ from contextlib import suppress
 from jobctl import context
 from jobctl.daemon_context import STOP
 from jobctl.executors.worker.targets import find_target
-from jobctl.functions import close_resources, run_resources_with
+from jobctl.resources import close_resources, run_resources_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,16 +67,18 @@ def _code(function: str, args: dict[str, Any]) -> int | str | None:
     run_resources_with(loop.run)
     STOP.on_made = _interrupt
     STOP.listen()
+    code: int | str | None = 0
     try:
-        _call(function, args, loop)
-        code: int | str | None = 0
+        try:
+            _call(function, args, loop)
+        finally:  # in here: a signal that comes now raises where it is caught
+            STOP.on_made = None
     except SystemExit as error:
         code = error.code if error.code is None or isinstance(error.code, int | str) else 1
     except context.Cancelled as error:
         code = 0 if STOP.is_made else _told(error)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is told and is an exit code
         code = _told(error)
-    STOP.on_made = None
     for trouble in close_resources():
         _told(trouble)
     loop.close()

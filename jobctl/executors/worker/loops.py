@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakSet
+
+from jobctl.resources import is_building
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ class EventLoop:
         self._loop = asyncio.new_event_loop()
         self.task: asyncio.Task[Any] | None = None
         """What runs now."""
+        self._kept: WeakSet[asyncio.Task[Any]] = WeakSet()
+        """What resources have started: it lives as long as they do."""
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """What ``coroutine`` returns."""
@@ -33,7 +38,7 @@ class EventLoop:
     def run_job(self, coroutine: Coroutine[Any, Any, Any], begun: Callable[[], None]) -> Any:
         """As ``run``; ``begun`` is called once it can be cancelled, and tasks it left behind are cancelled."""
         loop = self._usable_loop()
-        kept = asyncio.all_tasks(loop)
+        before = asyncio.all_tasks(loop)
         self.task = loop.create_task(coroutine)
         begun()
         try:
@@ -41,7 +46,7 @@ class EventLoop:
         finally:
             self.task = None
             if not loop.is_closed():
-                left = asyncio.all_tasks(loop) - kept
+                left = asyncio.all_tasks(loop).difference(before, self._kept)
                 if left:
                     _end(loop, left)
 
@@ -63,8 +68,18 @@ class EventLoop:
     def _usable_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop.is_closed():  # by a job
             self._loop = asyncio.new_event_loop()
+        if self._loop.get_task_factory() != self._make_task:  # a job may have set its own
+            self._loop.set_task_factory(self._make_task)
         asyncio.set_event_loop(self._loop)
         return self._loop
+
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        if is_building():
+            self._kept.add(task)
+        return task
 
 
 def _end(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]]) -> None:

@@ -1,7 +1,7 @@
 """Where descriptors 1 and 2 lead: into files of the worker, which become the job's own when there is a reason.
 
 A job gets a directory when it prints, reports or starts something, and then its log is a hard link: nothing is copied,
-and what a child of it prints later still lands there. A silent job costs two ``fstat``.
+and what a child of it prints later still lands there. A silent job costs three ``fstat``.
 """
 
 from __future__ import annotations
@@ -73,10 +73,17 @@ class Outputs:
     def begin(self, target: str | None, *, split: bool) -> None:
         """What is printed now is of the job whose directory is ``target``; ``None``: of no job yet."""
         names = _SPLIT if split else _TOGETHER
-        if len(self._logs) != len(names):
+        if len(self._logs) != len(names) or self._is_soiled():
             self._open(names)
         self._target = target
         self.has_directory = False
+
+    def _is_soiled(self) -> bool:
+        """Whether a thread or a process that an earlier job has left printed since."""
+        try:
+            return any(os.fstat(fd).st_size > 0 for fd in range(1, 1 + len(self._logs)))
+        except OSError:
+            return True
 
     def prepare(self) -> None:
         """The job's directory exists, with its logs.

@@ -7,7 +7,7 @@ import typing
 
 from jobctl.executors.worker.annotations import annotation_document
 from jobctl.executors.worker.results import ResultError, result_text
-from jobctl.functions import resources_of
+from jobctl.resources import resources_of
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ def parameter_documents(function: Callable[..., Any]) -> list[dict[str, Any]]:
 
     Raises:
         ValueError: it is written in C and does not say.
+        TypeError: JSON cannot hold what one takes.
     """
     kinds = parameter_kinds(function)
     taken = resources_of(function)
@@ -42,13 +43,20 @@ def parameter_documents(function: Callable[..., Any]) -> list[dict[str, Any]]:
         document: dict[str, Any] = {
             "name": one.name,
             "kind": one.kind.name.lower(),
-            "type": annotation_document(kinds[one.name]) if one.name in kinds else "any",
+            "type": _type_document(one.name, kinds),
             "required": named and one.default is one.empty,
         }
         if named and one.default is not one.empty:
             document |= _default_document(one.default)
         found.append(document)
     return found
+
+
+def _type_document(name: str, kinds: dict[str, Any]) -> Any:
+    try:
+        return annotation_document(kinds[name]) if name in kinds else "any"
+    except TypeError as error:
+        raise TypeError(f"parameter {name}: {error}") from None
 
 
 def _resolved_singly(function: Callable[..., Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from jobctl.functions import injected, injected_async, resources_of
+from jobctl.resources import injected, injected_async, resources_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from jobctl.executors.worker.tracebacks import error_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from jobctl.executors.worker.descriptors import Descriptors
@@ -92,6 +93,7 @@ class Worker:
         os.register_at_fork(after_in_child=self._forget)
         watched = dict.fromkeys(_SPAWNS, self._attempts.note_spawn)
         watched |= dict.fromkeys(_LIMITS, self._attempts.note_limits)
+        _watch_forks(self._attempts.note_spawn)
         sys.addaudithook(lambda event, arguments: watched[event]() if event in watched else None)
         self._outputs.begin(None, split=False)
         faulthandler.enable(2)
@@ -197,6 +199,21 @@ class Worker:
         for number in (_signal.SIGTERM, _signal.SIGINT, RECALL):
             if _signal.getsignal(number) in ours:
                 _signal.signal(number, _signal.SIG_DFL)
+
+
+def _watch_forks(note_spawn: Callable[[], None]) -> None:
+    """Multiprocessing starts its processes by a C function that no audit event tells of."""
+    try:
+        import _posixsubprocess
+    except ImportError:
+        return
+    fork = _posixsubprocess.fork_exec
+
+    def fork_exec(*arguments: Any) -> Any:
+        note_spawn()
+        return fork(*arguments)
+
+    _posixsubprocess.fork_exec = fork_exec
 
 
 def _say_bye(

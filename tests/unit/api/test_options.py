@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobctl.actions.requests import FIELDS
-from jobctl.api.options import JobOptions, function_name, job_request, selector_of, texts_of
+from jobctl.api.options import HasId, JobOptions, function_name, job_request, selector_of, texts_of
 from jobctl.errors import BadInputError
 
 
@@ -89,8 +89,10 @@ def test_functions_are_named_by_where_workers_find_them() -> None:
             function_name(lost)
 
 
-class _WithId:
-    id = 7
+class _WithId(HasId):
+    @property
+    def id(self) -> int:
+        return 7
 
 
 def test_selections_are_ids_selectors_and_what_has_an_id() -> None:

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from jobctl.executors.journals import MOST_BYTES, Begin, Bye, End, Journal, Ready, Recalled, record_of
+from jobctl.executors.journals import (
+    MOST_BYTES,
+    Begin,
+    Bye,
+    End,
+    Journal,
+    Ready,
+    Recalled,
+    record_of,
+    records_of,
+)
 
 BEGIN = {"t": "begin", "job": 1, "attempt": 2, "token": 3, "at": 4}
 END = {
@@ -88,6 +98,14 @@ def test_what_was_read_gives_its_room_back_and_the_rest_is_read_on(journal: Jour
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(line: bytes) -> None:
     assert record_of(line) is None
+
+
+@pytest.mark.parametrize(
+    "junk", [b"x", b"[", b"{}", b'{"t":"ready","pid":1},{"t":"ready","pid":2}', b"\xff", b""]
+)
+def test_junk_among_records_hides_none_of_them(junk: bytes) -> None:
+    good = [b'{"t":"begin","job":%d,"attempt":1,"token":7,"at":9}' % number for number in (1, 2)]
+    assert records_of([good[0], junk, good[1]]) == [Begin(1, 1, 7, 9), Begin(2, 1, 7, 9)]
 
 
 def test_texts_are_what_the_store_can_hold() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jobctl.executors.worker.signatures import parameter_documents
 from tests.support.workers import MAIN
 
 MODULE = '''
@@ -163,3 +164,15 @@ def test_what_fails_is_told_and_stops_nothing(answer: dict[str, Any]) -> None:
 
 def test_an_import_that_is_tried_again_is_told_once(answer: dict[str, Any]) -> None:
     assert [one["module"] for one in answer["errors"]].count("broken") == 1
+
+
+@pytest.mark.parametrize("kind", [dict[bool, int], dict[tuple[int, int], str], list[dict[bytes, int]]])
+def test_a_dictionary_whose_keys_no_text_makes_is_refused_where_it_is_inspected(kind: Any) -> None:
+    def function(x: Any) -> None:
+        raise NotImplementedError
+
+    function.__annotations__["x"] = kind
+    with pytest.raises(
+        TypeError, match=r"parameter x: keys of JSON are texts, from which no (bool|tuple|bytes) is"
+    ):
+        parameter_documents(function)

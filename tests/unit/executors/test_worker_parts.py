@@ -80,6 +80,9 @@ Name = NewType("Name", str)
         (Union[int, datetime, None], {"union": ["int", "str", "none"]}, 5, 5),  # noqa: UP007
         (str | Path, {"union": ["str", "str"]}, "a", "a"),
         (collections.OrderedDict, "any", {}, {}),
+        (dict[int, str], {"dict": "str"}, {"1": "a"}, {1: "a"}),
+        (dict[Path, list[float]], {"dict": {"list": "float"}}, {"a": [1.5]}, {Path("a"): [1.5]}),
+        (Mapping[Color, int], {"dict": "int"}, {"red": 1, "2": 2}, {Color.RED: 1, Color.BLUE: 2}),
     ],
 )
 def test_an_annotation_says_what_json_it_takes_and_what_is_made_of_it(
@@ -101,6 +104,9 @@ def test_an_annotation_says_what_json_it_takes_and_what_is_made_of_it(
         (uuid.UUID, "x"),
         (Path | None, 3),
         (Decimal, "x"),
+        (dict[int, str], {"one": "a"}),
+        (dict[int, str], {"1": "a", "01": "b"}),
+        (dict[Color, int], {"green": 1}),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_the_arguments_name(kind: Any, given: object) -> None:
@@ -318,6 +324,15 @@ def outputs_in(directory: Path) -> Iterator[Outputs]:
     finally:
         found.leave()
         sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+
+
+def test_what_was_printed_between_jobs_is_in_no_log(tmp_path: Path) -> None:
+    with outputs_in(tmp_path) as outputs:
+        print("late words of another job", flush=True)
+        outputs.begin(str(tmp_path / "1"), split=False)
+        print("own words")
+        outputs.end()
+    assert (tmp_path / "1" / "output.log").read_text() == "own words\n"
 
 
 def test_printing_while_no_job_runs_makes_no_directory(tmp_path: Path) -> None:
