@@ -15,6 +15,7 @@ NAMES = (
     "start_latency",
     "noop_commands",
     "thousand_at_once",
+    "dashboard",
     "batch_noops",
     "parallel_submitters",
     "spools",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobctl.model.filters import JobFilter
-from jobctl.model.states import JobStatus, LifeId, Token
+from jobctl.model.states import JobId, JobStatus, LifeId, Token
 from tests.support.supervisors import Stage
 
 ROWS = 20_000
@@ -89,6 +89,7 @@ def in_transaction(stage: Stage, change: Callable[[], object]) -> None:
         ("claim", "jobs_claim"), ("due", "jobs_due"), ("next due", "jobs_due"), ("running", "jobs_running"),
         ("cancel requests", "jobs_cancelling"), ("newest", ""), ("failed", "jobs_finished"),
         ("counts", "jobs_claim"), ("holders", "jobs_running"), ("work", "jobs_claim"),
+        ("watched", "jobs_running"), ("shims", "a USING PRIMARY KEY"),
     ],
 )  # fmt: skip
 def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, index: str) -> None:
@@ -106,6 +107,8 @@ def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, in
         "counts": store.jobs.counts,
         "holders": store.transitions.holders,
         "work": store.jobs.has_work,
+        "watched": lambda: store.jobs.running(20),
+        "shims": lambda: store.attempts.shims([JobId(1)]),
     }
     steps = plans(full, asked[name])
     text = "\n".join(steps)
