@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from jobctl.model.daemons import Daemon
-from jobctl.model.jobs import Job
-from jobctl.model.lives import Life
-from jobctl.model.queues import Queue
-from jobctl.model.schedule_records import Schedule
-from jobctl.model.states import JobId
-from jobctl.model.statistics import Depth
-from jobctl.model.workflow_runs import StepRun, WorkflowRun
+if TYPE_CHECKING:  # workflows and schedules are half of the time to the first frame
+    from jobctl.model.daemons import Daemon
+    from jobctl.model.jobs import Job
+    from jobctl.model.lives import Life
+    from jobctl.model.queues import Queue
+    from jobctl.model.schedule_records import Schedule
+    from jobctl.model.states import JobId
+    from jobctl.model.statistics import Depth
+    from jobctl.model.workflow_runs import StepRun, WorkflowRun
 
 
 class PaneName(StrEnum):

@@ -82,7 +82,7 @@ class Uptime:
     known_since: int
     spans: Sequence[Span]
     """The earliest first; they do not overlap."""
-    restarts: int = 0
+    unasked_ends: int = 0
     """Ends in the period that nobody asked for."""
 
     def up_seconds(self, period: Period) -> float:

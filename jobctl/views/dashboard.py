@@ -19,7 +19,6 @@ from jobctl.views.pane_jobs import jobs_pane
 from jobctl.views.pane_next import next_pane
 from jobctl.views.pane_queues import queues_pane
 from jobctl.views.pane_recent import recent_pane
-from jobctl.views.pane_workflow import workflow_pane
 from jobctl.views.panes import FAINT, LABEL, Pane, allocate, beside, brief, fit
 
 WIDE = 140
@@ -90,6 +89,8 @@ def _body(snapshot: Snapshot, name: PaneName | None, width: int, room: int) -> l
 def _panes(snapshot: Snapshot) -> dict[PaneName, Pane]:
     panes = [pane(snapshot) for pane in (jobs_pane, queues_pane, next_pane, daemons_pane, recent_pane)]
     if snapshot.run is not None:
+        from jobctl.views.pane_workflow import workflow_pane  # only who watches one pays for their model
+
         panes.append(workflow_pane(snapshot.run, snapshot.now))
     return {pane.name: pane for pane in panes}
 

@@ -48,11 +48,14 @@ class Pane:
 def allocate(demands: Sequence[int], minimums: Sequence[int], room: int) -> list[int]:
     """Lines for each, the first the most important: none or its minimum at least, never more than it asks for.
 
-    What is left over after the minimums is shared evenly among those that want more.
+    The first takes what there is, even if it is less than its minimum. What is left over after the minimums is
+    shared evenly among those that want more.
     """
     given = [0] * len(demands)
     for index, demand in enumerate(demands):
         least = min(demand, minimums[index])
+        if index == 0:
+            least = min(least, room)
         if least <= room:
             given[index] = least
             room -= least

@@ -17,6 +17,7 @@ _STEPS = (
     365 * _DAY,
 )  # fmt: skip
 MOST_TICKS = 9
+_LEAST_SHARE = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Axis:
         return percent(self.share(at))
 
     def extent(self, start: int, end: int) -> tuple[str, str]:
-        """Left edge and width of what lasted from ``start`` to ``end``."""
-        return self.x(start), percent(self.share(end) - self.share(start))
+        """Left edge and width of what lasted from ``start`` to ``end``; never 0: browsers draw nothing of that."""
+        return self.x(start), percent(max(_LEAST_SHARE, self.share(end) - self.share(start)))
 
     def grid(self) -> Markup:
         """A line at each tick, over the whole height of an ``svg``."""

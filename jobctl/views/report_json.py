@@ -70,7 +70,7 @@ def _uptime_json(uptime: Uptime, report: PeriodReport) -> dict[str, object]:
         "known_since": instant_json(uptime.known_since),
         "up_seconds": round(uptime.up_seconds(report.period), 3),
         "up_share": None if share is None else round(share, 6),
-        "unasked_ends": uptime.restarts,
+        "unasked_ends": uptime.unasked_ends,
         "spans": [
             {
                 "start": instant_json(span.start),

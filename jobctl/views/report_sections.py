@@ -26,6 +26,8 @@ MOST_LANES = 40
 MOST_LANE_ROWS = 6
 MOST_DURATIONS = 30
 _NAME_CELLS, _TITLE_CELLS = 60, 200
+_MOST_CHANGE = 10
+"""Times more than before: beyond that the comparison says nothing."""
 _STATES = ("completed", "failed", "timeout", "cancelled", "lost", "running")
 
 
@@ -71,12 +73,12 @@ def _share(share: float) -> str:
 
 
 def _change(report: PeriodReport, name: str, label: str = "") -> list[str]:
-    said, judgement = change_of(name, report.stats.trends()[name])
-    return (
-        [element("span", f"{label}{said} than before", class_=judgement or None)]
-        if said not in ("", "=")
-        else []
-    )
+    """How the figure has changed since the period before; nothing where it is another figure altogether."""
+    trend = report.stats.trends()[name]
+    if trend.change is None or abs(trend.change) >= _MOST_CHANGE:
+        return []
+    said, judgement = change_of(name, trend)
+    return [element("span", f"{label}{said} vs. before", class_=judgement or None)] if said != "=" else []
 
 
 def timeline_section(report: PeriodReport, axis: Axis) -> Markup:
@@ -287,7 +289,7 @@ def daemons_section(report: PeriodReport, axis: Axis) -> Markup:
         (element("g", element("rect", x="1", y="2", width="20", height="11"), class_="up"), "up"),
         (element("g", element("rect", x="1", y="6", width="20", height="2"), class_="down"), "down"),
         (element("g", element("rect", x="1", y="6", width="20", height="2"), class_="stopped"), "stopped"),
-        (element("text", "✗", x="10", y="12", class_="endmark"), "ended unasked"),
+        (element("text", "✗", x="10", y="12", class_="endmark"), "ended by itself"),
     ])  # fmt: skip
     said = "When the supervisor and the daemons were up; what is not known any more is left empty."
     if report.daemons_left_out:
@@ -298,9 +300,8 @@ def daemons_section(report: PeriodReport, axis: Axis) -> Markup:
 def _uptime_told(uptime: Uptime, period: Period) -> list[str]:
     share = uptime.up_share(period)
     parts: list[str] = [element("b", "–" if share is None else _share(share)), f" up, {uptime.state}"]
-    if uptime.restarts:
-        word = "end" if uptime.restarts == 1 else "ends"
-        parts += [", ", element("span", f"{uptime.restarts:,} {word} unasked", class_="worse")]
+    if uptime.unasked_ends:
+        parts += [", ", element("span", f"ended by itself {uptime.unasked_ends:,}×", class_="worse")]
     return parts
 
 

@@ -28,8 +28,8 @@ section{padding:16px 18px;margin:16px 0;overflow:hidden}
 .rows .told{font-size:13px;color:var(--soft);font-variant-numeric:tabular-nums}
 .rows .told b{color:var(--ink);font-weight:600}
 svg{display:block;width:100%;overflow:visible}svg.axis{height:18px}svg.chart{height:120px}
-.beside .scale{align-self:stretch;display:flex;flex-direction:column;justify-content:space-between;font-size:12px;color:var(--soft);
-text-align:right;font-variant-numeric:tabular-nums}
+.beside .scale{align-self:stretch;display:flex;flex-direction:column;justify-content:space-between;font-size:12px;
+color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
 .tick{font-size:12px;fill:var(--soft)}.tick.day{fill:var(--ink);font-weight:600}
 .grid{stroke:var(--line)}.grid.day{stroke:var(--day)}
 .run rect{stroke-width:1.5}.run text{font-size:11px;text-anchor:middle;font-weight:700;paint-order:stroke;
@@ -63,14 +63,16 @@ td.message{overflow-wrap:anywhere;font-family:ui-monospace,SFMono-Regular,Menlo,
 font-size:13px}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12.5px}
 .nowrap{white-space:nowrap}.name bdi{unicode-bidi:isolate}.any{overflow-wrap:anywhere}
-@media (max-width:760px){main{padding:12px 10px 30px}section{padding:12px}.tick.odd{display:none}
+@media screen and (max-width:760px){main{padding:12px 10px 30px}section{padding:12px}.tick.odd{display:none}
 .rows{grid-template-columns:minmax(70px,26%) minmax(0,1fr)}
-.beside{grid-template-columns:auto minmax(0,1fr);column-gap:8px}.beside>.bare{display:none}.rows .told{grid-column:1/-1;border-top:0;
+.beside{grid-template-columns:auto minmax(0,1fr);column-gap:8px}.beside>.bare{display:none}
+.rows .told{grid-column:1/-1;border-top:0;
 padding-top:0}.rows .told:empty{display:none}.figures{grid-template-columns:1fr 1fr;gap:8px}
 .figures dd{font-size:21px}.wide{display:none}td.message{min-width:130px}th,td{padding-right:9px}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ddd;--day:#999;
 --ok:#2f9e6e;--bad:#c92a3f;--slow:#b96a00;--off:#8791a0;--run:#2b6fd6;--lost:#8a4fc4}
 body{font-size:11px}main{max-width:none;padding:0}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 section{break-inside:avoid-page}section.long{break-inside:auto}tr,.rows>*{break-inside:avoid}
+.rows,.beside{grid-template-columns:115px minmax(0,1fr) 105px;column-gap:10px}.rows .name{font-size:11px}
 .figures{grid-template-columns:repeat(6,1fr)}.figures dd{font-size:16px}}
 """.strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jobctl.model.schedule_records import Schedule
 from jobctl.views.instants import ago
-from jobctl.views.job_tables import LEAST_NAME
 from jobctl.views.job_tables import STYLES as JOB_STYLES
 from jobctl.views.jobs import SYMBOLS as JOB_SYMBOLS
 from jobctl.views.schedules import SYMBOLS, state_of, when_text
@@ -17,14 +16,14 @@ STYLES = {"on": "green", "off": "yellow", "broken": "bold red", "ended": "dim"}
 def schedule_columns(now_ms: int) -> list[Column[Schedule]]:
     """The columns of ``schedule list``."""
     return [
-        Column("name", lambda one: printable(one.name), flexible=True, least=LEAST_NAME),
+        Column("name", lambda one: printable(one.name), flexible=True, least=10),
         Column(
             "state",
             lambda one: f"{SYMBOLS[state_of(one)]} {state_of(one)}",
             style=lambda one: STYLES[state_of(one)],
         ),
         Column("kind", lambda one: one.text.kind, drop=7),
-        Column("when", when_text, drop=1, flexible=True, least=12),
+        Column("when", when_text, drop=1, flexible=True, least=10),
         Column("next", lambda one: ago(one.next_fire_at, now_ms)),
         Column("last", lambda one: _last_text(one, now_ms), drop=2, style=_last_style),
         Column("runs", lambda one: str(one.runs or ""), drop=5, right=True),

@@ -16,6 +16,7 @@ NAMES = (
     "noop_commands",
     "functions",
     "thousand_at_once",
+    "dashboard",
     "batch_noops",
     "parallel_submitters",
     "spools",

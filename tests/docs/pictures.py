@@ -81,6 +81,7 @@ _CONFIGURATION = """\
 queues:
   gpu: {concurrency: 1}
   io: {concurrency: 3}
+  imports: {concurrency: 4}
 jobs:
   train:
     command: ./steps.sh 240 0.5 "epoch"
@@ -210,13 +211,10 @@ def _keep_busy(home: Path, scratch: Path) -> None:
     call("submit", "-n", "cleanup", "--hold", "--", "true")
     for _ in range(3):
         call("submit", "train")
+    call("submit", "--jsonl", "-", stdin=_lines(home, _imports()))
     call("workflow", "run", "nightly.yaml")
     wait_until(lambda: "waiting" in call("workflow", "show", "last").out)
     call("wait", "name:migrate,name:export", code=1)
-    imports = ({"name": f"import-{region}", "command": ["./steps.sh", str(60 + 35 * index), "0.2", "order"]}
-               for index, region in enumerate(("eu", "us", "asia", "africa", "india", "brazil", "japan")))  # fmt: skip
-    call("submit", "--jsonl", "-", stdin=_lines(home, imports))
-    wait_until(lambda: "%" in call("list", "name:import-africa").out)
 
 
 def _wave(home: Path, count: int) -> str:
@@ -227,6 +225,13 @@ def _wave(home: Path, count: int) -> str:
         fetch = {"name": "fetch-prices", "type": "feed", "queue": "io", "command": ["./fetch.sh"]}
         jobs += [score, fetch, fetch] if index % 2 else [score]
     return _lines(home, jobs)
+
+
+def _imports() -> Iterator[Mapping[str, object]]:
+    """More than the queue has slots for, each a minute or so long."""
+    for index, region in enumerate(("eu", "us", "asia", "africa", "india", "brazil", "japan")):
+        command = ["./steps.sh", str(170 + 45 * index), "0.2", "order"]
+        yield {"name": f"import-{region}", "queue": "imports", "command": command}
 
 
 def _lines(home: Path, jobs: Iterable[Mapping[str, object]]) -> str:

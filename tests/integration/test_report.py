@@ -197,11 +197,11 @@ def test_the_uptime_of_a_daemon_is_told_from_its_ends(history: History) -> None:
     since = report.period.since or 0
     expected = (now - 12 * HOUR - since + 5 * HOUR) / 1000
     assert web.up_seconds(report.period) == pytest.approx(expected)
-    assert (web.restarts, [span.wished for span in web.spans]) == (1, [False, True])
+    assert (web.unasked_ends, [span.wished for span in web.spans]) == (1, [False, True])
     text = Page(report_html(report)).text
     assert "down for 1h" in text
     assert "stopped for 6h" in text
-    assert "1 end unasked" in text
+    assert "ended by itself 1×" in text
 
 
 def test_a_supervisor_that_vanished_was_up_until_its_last_sign(history: History) -> None:

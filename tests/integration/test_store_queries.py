@@ -102,6 +102,7 @@ def in_transaction(stage: Stage, change: Callable[[], object]) -> None:
         ("waiting functions", "jobs_claim (queue=? AND kind=?)"), ("gated functions", "jobs_gated"),
         ("waiting commands", "jobs_claim (queue=? AND kind=?)"), ("workers", "jobs_running"),
         ("function ends", "INTEGER PRIMARY KEY"), ("function claim", "INTEGER PRIMARY KEY"),
+        ("watched", "jobs_running"), ("shims", "a USING PRIMARY KEY"),
     ],
 )  # fmt: skip
 def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, index: str) -> None:
@@ -129,6 +130,8 @@ def test_a_hot_query_uses_its_index_and_sorts_nothing(full: Stage, name: str, in
         "function ends": lambda: in_transaction(
             full, lambda: store.functions.record_ends([_end()], LifeId(1), 1)
         ),
+        "watched": lambda: store.jobs.running(20),
+        "shims": lambda: store.attempts.shims([JobId(1)]),
     }
     steps = plans(full, asked[name])
     text = "\n".join(steps)

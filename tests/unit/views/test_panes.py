@@ -21,9 +21,9 @@ def test_lines_are_shared_within_the_room_and_the_demand(panes: list[tuple[int, 
     demands, minimums = [demand for demand, _ in panes], [least for _, least in panes]
     given_rows = allocate(demands, minimums, room)
     assert sum(given_rows) <= room
-    for rows, (demand, least) in zip(given_rows, panes, strict=True):
+    for index, (rows, (demand, least)) in enumerate(zip(given_rows, panes, strict=True)):
         assert rows <= demand
-        assert rows == 0 or rows >= min(demand, least)
+        assert rows == 0 or rows >= min(demand, least, room if index == 0 else demand)
     if all(given_rows[index] for index, demand in enumerate(demands) if demand):
         assert sum(given_rows) == min(room, sum(demands))
 
@@ -31,6 +31,7 @@ def test_lines_are_shared_within_the_room_and_the_demand(panes: list[tuple[int, 
 def test_the_first_is_the_most_important() -> None:
     assert allocate([10, 10, 10], [3, 3, 3], 5) == [5, 0, 0]
     assert allocate([10, 2, 10], [3, 3, 3], 20) == [9, 2, 9]
+    assert allocate([10, 3], [6, 2], 4) == [4, 0]
     assert allocate([], [], 5) == []
 
 

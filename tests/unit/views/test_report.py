@@ -54,6 +54,11 @@ def test_there_are_few_ticks_and_they_lie_in_the_period(start: int, length: int)
     assert all(axis.start <= at <= axis.end for at in instants)
 
 
+def test_what_is_short_has_a_width() -> None:
+    axis = Axis.of(Period(0, 366 * DAY))
+    assert axis.extent(5 * DAY, 5 * DAY + 1) == ("1.366%", "0.05%")
+
+
 def run_at(start: int, end: int | None) -> Run:
     return Run(1, 1, "a", "default", "completed", None, start, end)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -89,6 +90,10 @@ def test_what_says_least_goes_first(jobs: list[Job]) -> None:
     assert titles(40) == ["id", "name", "status", "duration"]
 
 
+def _cell(size: int) -> Callable[[str], str]:
+    return lambda _: "x" * size
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(0, 3)), min_size=1, max_size=6),
@@ -96,7 +101,7 @@ def test_what_says_least_goes_first(jobs: list[Job]) -> None:
 )
 def test_columns_fit_whenever_one_cell_each_does(shape: list[tuple[int, bool, int]], width: int) -> None:  # fmt: skip
     columns: list[Column[str]] = [
-        Column(f"{number}", lambda row, size=size: "x" * size, drop=drop if number else 0, flexible=flexible)
+        Column(f"{number}", _cell(size), drop=drop if number else 0, flexible=flexible)
         for number, (size, flexible, drop) in enumerate(shape)
     ]
     shown, widths = layout(columns, ["row"], width)
