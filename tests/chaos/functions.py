@@ -134,13 +134,14 @@ class FunctionChaos:
         """Most do nothing, some take a moment; whatever ends an attempt from outside, it is tried again."""
         wanted = []
         for _ in range(jobs):
-            seconds = self._random.choices((0.0, 0.003, 0.03), (60, 30, 10))[0]
+            # A long one among short ones of its name has others behind it: they are recalled.
+            seconds = self._random.choices((0.0, 0.003, 0.03, 0.6), (60, 30, 9, 1))[0]
             wanted.append(
                 call_submission(
                     self.site,
                     "keep",
                     {"root": str(self._root), "seconds": seconds},
-                    name=f"keep-{seconds}",
+                    name="keep",
                     retry=RetryPolicy(attempts=200, delay_seconds=0.01, backoff=1),
                     on_crash=OnCrash.RETRY,
                 )
