@@ -108,6 +108,9 @@ class Handouts:
             job = self._next(left, careful=careful)
             if job is not None:
                 plan[worker] = [job]
+                if job.gated:  # at once: the next one may want the same lock or the rest of a resource
+                    worker.queue = queue.name
+                    self._claim(worker, [job], now)
         share.slots = len(plan)
         if not careful and not self._hungry - {queue.name}:
             # A command that finds no slot now is not overtaken: its slot may be one of ours.
@@ -123,8 +126,9 @@ class Handouts:
             if self._dooms:
                 self._doom(hungry, now)
         for worker, jobs in plan.items():
-            worker.queue = queue.name
-            self._claim(worker, jobs, now)
+            if not jobs[0].gated:
+                worker.queue = queue.name
+                self._claim(worker, jobs, now)
         return share
 
     def claim_reserved(self, now: int) -> bool:
@@ -199,8 +203,9 @@ class Handouts:
         self.given.setdefault(worker, []).extend(held)
 
     def _doom(self, jobs: Sequence[Waiting], now: int) -> None:
-        able = [job for job in jobs if self._store.functions.passes_gates(job)]
-        self.doomed += self._claimed(None, able, now)
+        for job in jobs:
+            if self._store.functions.passes_gates(job):
+                self.doomed += self._claimed(None, [job], now)
 
     def _claimed(self, worker: WorkerId | None, jobs: Sequence[Waiting], now: int) -> list[Claim]:
         wanted = [(job.id, self._lifeline.next_token()) for job in jobs]

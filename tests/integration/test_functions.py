@@ -319,6 +319,19 @@ def test_calls_with_one_lock_never_overlap_and_are_not_handed_ahead(stage: Stage
     assert {stage.status(job_id) for job_id in ids} == {JobStatus.COMPLETED}
 
 
+def test_calls_with_one_lock_that_are_all_queued_are_claimed_one_by_one(stage: Stage) -> None:
+    supervisor = stage.supervise(settings=TWO)
+    first = [call(stage, "noop", name=name) for name in ("warm", "up")]
+    stage.turn_until(supervisor, lambda: len([w for w in workers_of(supervisor) if w.is_idle]) == 2)
+    finish(stage, supervisor, *first)
+    ids = [call(stage, "noop", lock_key="one") for _ in range(2)]
+    with stage.store.write():  # as after a lock came free while both waited for something else
+        stage.store.database.rows("UPDATE jobs SET state='queued', reason=NULL WHERE lock_key='one'")
+    finish(stage, supervisor, *ids)
+    spans = sorted((job.started_at or 0, job.finished_at or 0) for job in map(stage.job, ids))
+    assert spans[0][1] <= spans[1][0]
+
+
 def test_a_reserved_call_runs_in_a_private_life(stage: Stage) -> None:
     supervisor = stage.supervise(reserved=call_submission(stage, "add", {"a": 1, "b": 1}), settings=ONE)
     reservation = supervisor.reservation

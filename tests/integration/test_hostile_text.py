@@ -71,6 +71,7 @@ NOT_SHOWING = {
     "report": "writes an HTML page; called by a test of its own",
     "run": "passes on what its job prints, byte by byte, as it promises",
     "demo": "has a home of its own, without a word from outside",
+    "advise": "answers with its own words and the numbers it was given",
     "doctor": "starts programs to try them; says nothing of any job",
     "completion show": "prints a fixed script", "completion install": "names a path of its own",
     "catalog schema": "fixed", "workflow schema": "fixed",

@@ -194,7 +194,7 @@ def test_a_call_is_a_function_job_that_is_given_values_of_their_own_types() -> N
     assert (made.spec.supervisor_env, made.environment, made.spec.secret_env) == (True, {}, ())
     assert made.spec.env == {
         "SEEN": "1", "LEVEL": "3", "JOBCTL_WORKFLOW_ID": "7", "JOBCTL_STEP": "a[0]",
-        "JOBCTL_IDEMPOTENCY_KEY": "7/a[0]",
+        "JOBCTL_IDEMPOTENCY_KEY": "7/a#0",
     }  # fmt: skip
     undo = submission_of(
         found, undo_work(found.definition, step, 0), step, {"steps": {"a": {"outputs": {"id": 9}}}}
