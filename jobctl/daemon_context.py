@@ -33,6 +33,8 @@ class StopRequest:
         self.on_made: Callable[[], object] | None = None
         """Called in the handler, for whoever runs code that does not ask."""
         self._read = self._write = -1
+        self._ends: tuple[tuple[int, int], ...] = ()
+        """Its pipe, each descriptor with its inode."""
         self._before: dict[int, Any] = {}
         self._is_registered = False
 
@@ -53,6 +55,7 @@ class StopRequest:
             raise RuntimeError("call context.stopping() in the main thread first") from None
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
+        self._ends = tuple((end, os.fstat(end).st_ino) for end in (self._read, self._write))
         self._before = before
         if not self._is_registered:
             os.register_at_fork(after_in_child=self._forget)
@@ -74,9 +77,11 @@ class StopRequest:
         for number, handler in self._before.items():
             if signal.getsignal(number) == self._heard:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for opened in (self._read, self._write):
-            with suppress(OSError):
-                os.close(opened)
+        for opened, number in self._ends:
+            with suppress(OSError):  # the program may have closed it, and something else may have its number
+                if os.fstat(opened).st_ino == number:
+                    os.close(opened)
+        self._ends = ()
         self._before, self.is_made, self.is_awaited, self.on_made = {}, False, False, None
 
     def wait(self, seconds: float) -> bool:

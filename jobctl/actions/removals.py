@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobctl.actions.batches import settle
 from jobctl.actions.jobs import check_known
@@ -58,17 +58,34 @@ def remove(store: Store, selector: Selector, clock: Clock) -> list[Removed]:
                 _check_unneeded(store, job.id)
         wanted = [job.id for job in selected if job.status in REMOVABLE]
         outright = [job.id for job in selected if job.outright]
+        parts = store.removals.parts(outright)
         removed = _remove(store, outright, clock)
     forget_files(store, removed)
     named = set(outright)
     for batch in _batches([job_id for job_id in wanted if job_id not in named]):
         with store.write():
+            parts += store.removals.parts(batch)
             more = _remove(store, batch, clock)
         forget_files(store, more)
         removed += more
+    removed += _remove_parts(store, parts, removed, clock)
     if removed:
         wake(store.home)
     return sorted(removed, key=lambda one: one.id)
+
+
+def _remove_parts(
+    store: Store, parts: Iterable[JobId], removed: Iterable[Removed], clock: Clock
+) -> list[Removed]:
+    """The ended jobs of runs that are gone are gone, too."""
+    known = {one.id for one in removed}
+    found: list[Removed] = []
+    for batch in _batches([job_id for job_id in parts if job_id not in known]):
+        with store.write():
+            gone = store.removals.remove(batch, clock.now_ms())
+        forget_files(store, gone)
+        found += [replace(one, is_part=True) for one in gone]
+    return found
 
 
 def _check_unneeded(store: Store, job_id: JobId) -> None:

@@ -32,9 +32,10 @@ def cancel_workflow(
     """
     with store.write():
         run = one_workflow(store, job_id)
-        if run.status.is_terminal and rollback:
+        if run.status.is_terminal:
             hint = f"undo what it did with: jobctl workflow rollback {job_id}"
-            raise StateConflictError(f"cannot cancel a {run.status.value} workflow", job_id, hint)
+            what = f"the workflow has ended already, it is {run.status.value}"
+            raise StateConflictError(what, job_id, hint)
         if rollback:
             store.resets.want_rollback(job_id)
         done = cancel(store, parse_selector(str(job_id)), clock, options)

@@ -6,12 +6,12 @@ failed ``workflow:`` step reaches into the run it started.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
-from jobctl.errors import NotFoundError, StateConflictError
+from jobctl.errors import BadInputError, NotFoundError, StateConflictError
 from jobctl.model.documents import Json
 from jobctl.model.parameters import bind, read_value, unknown_parameter
 from jobctl.model.states import JobId
@@ -73,10 +73,20 @@ def _plan(store: Store, run: WorkflowRun, wish: RetryWish) -> RetryPlan:
     definition = bundle.definition
     _params(store, run, definition, wish)
     steps = {step.id: step for step in store.workflows.steps(job_id)}
-    recorded = {step.id: RecordedStep(step.status, step.spec_hash) for step in steps.values()}
+    undone = _undoable(store, job_id)
+    recorded = {
+        step.id: RecordedStep(step.status, step.spec_hash, step.id in undone) for step in steps.values()
+    }
     plan = plan_retry(wish.request, recorded, definition.needs, bundle.spec_hashes)
     _check_readiness(job_id, wish.request, plan, definition, steps)
     return plan
+
+
+def _undoable(store: Store, job_id: JobId) -> Collection[str]:
+    try:
+        return store.workflows.bundle(job_id).undo_if
+    except BadInputError:
+        return ()  # of a damaged definition nothing can be undone; a current one may still be followed
 
 
 def _check_readiness(

@@ -26,7 +26,8 @@ from jobctl.model.workflow_bundles import WorkflowBundle
 from jobctl.model.workflow_explanations import KnownRun, explain_run, explain_step
 from jobctl.model.workflow_previews import WorkflowPreview, preview
 from jobctl.model.workflow_questions import Question
-from jobctl.model.workflow_runs import StepRun, WorkflowRun, WorkflowSubmission
+from jobctl.model.workflow_runs import WHOLE, FailedUndo, HandlerRun, StepRun, WorkflowRun, WorkflowSubmission
+from jobctl.model.workflow_states import RollbackState
 from jobctl.model.workflows import WorkflowDefinition
 from jobctl.store import Store
 from jobctl.store.submissions import Stored
@@ -45,6 +46,10 @@ class WorkflowReport:
     """Of the steps with ``foreach`` whose list is known."""
     questions: list[Question]
     """What it and the runs within it wait for."""
+    answered: list[Question]
+    """Of those what was answered, and no supervisor has heeded yet."""
+    handlers: list[HandlerRun]
+    failed_undos: list[FailedUndo]
 
     def facts(self) -> KnownRun:
         """What explanations are made of."""
@@ -55,6 +60,9 @@ class WorkflowReport:
             {step.id: step for step in self.steps},
             {at: wall(at) for at in instants},
             self.questions,
+            self.answered,
+            self.handlers,
+            self.failed_undos,
         )
 
 
@@ -169,7 +177,11 @@ def workflow_report(store: Store, job: Job, *, with_items: bool = True) -> Workf
     definition = store.workflows.bundle(job.id).definition
     steps = store.workflows.steps(job.id)
     items = {step.id: store.workflows.items(job.id, step.id) for step in steps if with_items and step.items}
-    return WorkflowReport(run, job, definition, steps, items, store.workflow_questions.of(job.id))
+    asked, is_partial = store.workflow_questions, run.rollback is RollbackState.PARTIAL
+    return WorkflowReport(
+        run, job, definition, steps, items, asked.of(job.id), asked.answered(job.id),
+        store.workflows.handlers(job.id), store.workflows.failed_undos(job.id) if is_partial else [],
+    )  # fmt: skip
 
 
 def explain_workflow(store: Store, job: Job) -> list[Cause]:
@@ -208,4 +220,5 @@ def explain_workflow_step(store: Store, job: Job, path: str) -> ExplainedStep:
         raise NotFoundError("the workflow was removed", run_id, "see: jobctl events")
     facts = workflow_report(store, owner, with_items=False).facts()
     needs = facts.definition.step(step.id).needs
-    return ExplainedStep(run_id, facts.steps[step.id], needs, explain_step(facts, step.id))
+    item = None if step.map_index == WHOLE else step
+    return ExplainedStep(run_id, step, needs, explain_step(facts, step.id, item))

@@ -29,7 +29,6 @@ from jobctl.api.options import (
     texts_of,
 )
 from jobctl.api.records import Job, Reason, reasons_of
-from jobctl.clock import to_ms
 from jobctl.errors import BadInputError
 from jobctl.model.documents import Json
 from jobctl.model.durations import parse_duration
@@ -39,10 +38,11 @@ from jobctl.model.states import JobStatus
 from jobctl.model.workflow_builder import WorkflowBuilder
 from jobctl.model.workflow_plans import DefinitionChoice, RetryPlan, RetryRequest
 from jobctl.model.workflow_previews import WorkflowPreview
-from jobctl.model.workflow_runs import StepRun, WorkflowRun
+from jobctl.model.workflow_questions import Question
+from jobctl.model.workflow_runs import HandlerRun, StepRun, WorkflowRun
 from jobctl.model.workflow_states import StepStatus
 from jobctl.model.workflows import WorkflowDefinition
-from jobctl.views.workflows import workflow_json
+from jobctl.views.workflows import question_json, workflow_json
 
 Source = Path | WorkflowBuilder
 """A file (with a slash or an ending), a name of ``workflows/``, or what was built."""
@@ -62,6 +62,10 @@ class Workflow(HasId):
     definition: WorkflowDefinition = field(repr=False)
     step_records: tuple[StepRun, ...] = field(repr=False)
     items: Mapping[str, Sequence[StepRun]] = field(repr=False)
+    handlers: Sequence[HandlerRun] = field(repr=False, default=())
+    """``on_failure`` and ``on_exit`` as far as they have been started, each with its job."""
+    questions: Sequence[Question] = field(repr=False, default=())
+    """What it and the runs within it wait for."""
 
     @property
     def id(self) -> int:
@@ -103,9 +107,11 @@ class Workflow(HasId):
 
     def as_json(self) -> dict[str, object]:
         """The document that ``workflow show --json`` prints."""
-        return workflow_json(
-            self.record, self.definition, self.step_records, self.items, to_ms(self.job.read_at)
+        now = to_ms(self.job.read_at)
+        document = workflow_json(
+            self.record, self.definition, self.step_records, self.items, self.handlers, now
         )
+        return {**document, "questions": [question_json(one) for one in self.questions]}
 
 
 class WorkflowVerbs:
@@ -264,8 +270,9 @@ class WorkflowVerbs:
     def _workflow(self, job: JobRecord) -> Workflow:
         report = actions.workflow_report(self._jobs.connections.store(), job)
         return Workflow(
-            self._jobs.job_of(report.job), report.run, report.definition, tuple(report.steps), report.items
-        )
+            self._jobs.job_of(report.job), report.run, report.definition, tuple(report.steps), report.items,
+            tuple(report.handlers), tuple(report.questions),
+        )  # fmt: skip
 
     def _loaded(self, source: Source) -> LoadedWorkflow:
         home = self._jobs.connections.home

@@ -314,7 +314,7 @@ def _run_of(store: Store, job: Job) -> WorkflowReport | None:
 def _run_json(report: WorkflowReport, now: int) -> dict[str, object]:
     from jobctl.views.workflows import workflow_json
 
-    return workflow_json(report.run, report.definition, report.steps, report.items, now)
+    return workflow_json(report.run, report.definition, report.steps, report.items, report.handlers, now)
 
 
 def _show_steps(call: Invocation, report: WorkflowReport, now: int) -> None:

@@ -38,7 +38,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
 def remove(call: Invocation, selectors: Selectors, yes: Yes = False, quiet: Quiet = False) -> int:
     """Remove jobs with their logs, results and attempts; never running ones. Their ids are not used again.
 
-    A waiting job is cancelled first, and so are the jobs that wait for it.
+    A waiting job is cancelled first, and so are the jobs that wait for it. A workflow goes with the jobs of its steps.
 
     \b
     Examples:
@@ -58,8 +58,17 @@ def remove(call: Invocation, selectors: Selectors, yes: Yes = False, quiet: Quie
     if call.json:
         call.print_json({"jobs": [{"id": one.id, "status": one.status.value} for one in removed]})
     elif not quiet:
-        call.print("\n".join(f"job {one.id} removed" for one in removed) or "0 jobs")
+        call.print("\n".join(_lines(removed)) or "0 jobs")
     return 0
+
+
+def _lines(removed: Sequence[Removed]) -> list[str]:
+    """A line a job that was named; those that went with the run of a workflow are counted."""
+    lines = [f"job {one.id} removed" for one in removed if not one.is_part]
+    parts = sum(one.is_part for one in removed)
+    if parts and len(lines) == 1:
+        return [f"{lines[0]}, with {parts} job{'s' * (parts != 1)} of it"]
+    return [*lines, f"{parts} job{'s' * (parts != 1)} of workflows removed with them"] if parts else lines
 
 
 def prune(

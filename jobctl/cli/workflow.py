@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Annotated
 
@@ -13,7 +10,6 @@ import typer
 
 from jobctl.actions import workflows as actions
 from jobctl.actions.callers import portable
-from jobctl.actions.waits import Wait
 from jobctl.actions.workflow_askings import check_askings
 from jobctl.actions.workflow_retries import one_workflow
 from jobctl.actions.workflow_sources import LoadedWorkflow, load_workflow
@@ -31,37 +27,31 @@ from jobctl.cli.sheets import print_sheet
 from jobctl.cli.submit import call_functions, note_left_out, submission_builder
 from jobctl.cli.words import existing_store, note_without_supervisor, statuses
 from jobctl.cli.workflow_options import WorkflowOptions, assignments
-from jobctl.errors import BadInputError, InterruptedByUserError, NotFoundError, WaitTimeoutError
+from jobctl.cli.workflow_waits import document_of, print_document, wait_for_run
+from jobctl.errors import BadInputError
 from jobctl.model.documents import Json
 from jobctl.model.durations import parse_duration
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
-from jobctl.model.states import JobId, JobStatus
-from jobctl.model.workflow_runs import StepRun, WorkflowRun, WorkflowSubmission
-from jobctl.model.workflow_states import RunOutcome, StepStatus
+from jobctl.model.workflow_runs import WHOLE, WorkflowRun, WorkflowSubmission
 from jobctl.store import Store
 from jobctl.store.submissions import Stored
 from jobctl.views.explanations import cause_json
 from jobctl.views.text import printable
+from jobctl.views.workflow_previews import preview_json, preview_lines
 from jobctl.views.workflows import (
-    preview_json,
-    preview_lines,
-    question_json,
+    item_json,
     question_lines,
     run_fields,
     run_json,
-    run_status,
     runs_plain,
     shown_steps,
     step_json,
     steps_plain,
-    workflow_json,
 )
 
 _MOST_LISTED = 50
 """On a terminal."""
-_LOOK_EVERY = 10
-"""Pauses of 20 ms between two looks at the steps of a run that is waited for."""
 _MOST = 10**9
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The run.", autocompletion=complete_workflows)]
@@ -146,7 +136,7 @@ def run(
         if not quiet:
             note_left_out(call, builder)
         if wait:
-            return _await(call, store, stored.id, seconds, strict=strict, quiet=quiet)
+            return wait_for_run(call, store, stored.id, seconds, strict=strict, quiet=quiet)
     note_without_supervisor(call)
     return 0
 
@@ -178,89 +168,13 @@ def _report(
 ) -> None:
     """The id is printed and on its way to whoever reads it."""
     if shows_document:
-        _print_document(call, store, stored.id)
+        print_document(call, store, stored.id)
     elif not call.json:
         call.print(str(stored.id) if quiet else f"job {stored.id}")
     call.flush(f"stored: job {stored.id}")
     if not stored.is_new:
         key = workflow.parent.unique_key
         call.note(f"job {stored.id} has the unique key {key} already; nothing new was submitted")
-
-
-def _print_document(call: Invocation, store: Store, job_id: JobId) -> None:
-    report = actions.workflow_report(store, one_run(store, str(job_id)))
-    call.print_json(_json(report, call.clock.now_ms()))
-
-
-def _json(report: actions.WorkflowReport, now_ms: int) -> dict[str, object]:
-    found = workflow_json(report.run, report.definition, report.steps, report.items, now_ms)
-    return {**found, "questions": [question_json(one) for one in report.questions]}
-
-
-def _await(
-    call: Invocation, store: Store, job_id: JobId, seconds: float | None, *, strict: bool, quiet: bool
-) -> int:
-    """The exit code of a run that was waited for; how it ended is printed."""
-    waiting = Wait(store, [job_id])
-    note_without_supervisor(call)
-    try:
-        with _bars(call, store, job_id) as update:
-            _wait(call, waiting, seconds, update)
-    except KeyboardInterrupt:
-        hint = f"workflow {job_id} goes on; end it with: jobctl workflow cancel {job_id}"
-        raise InterruptedByUserError("interrupted", None, hint) from None
-    run = store.workflows.get(job_id)
-    if run is None:
-        raise NotFoundError("the workflow was removed", job_id, "see: jobctl events")
-    if call.json:
-        _print_document(call, store, job_id)
-    elif not quiet:
-        call.print(f"workflow {job_id} {run_status(run)}: {run.summary}")
-        for step in store.workflows.steps(job_id):
-            if step.status in (StepStatus.FAILED, StepStatus.TIMEOUT):
-                call.print(
-                    f"  {printable(step.id)} {step.status.value}: jobctl workflow explain {job_id} {step.id}"
-                )
-    return _exit_code(run, strict=strict)
-
-
-def _exit_code(run: WorkflowRun, *, strict: bool) -> int:
-    if run.status is not JobStatus.COMPLETED:
-        return 1
-    return 1 if strict and run.outcome is RunOutcome.PARTIAL else 0
-
-
-def _wait(call: Invocation, waiting: Wait, seconds: float | None, update: Callable[[], None]) -> None:
-    deadline = None if seconds is None else call.clock.monotonic() + seconds
-    pauses = 0
-    while waiting.pending:
-        waiting.poll()
-        if not waiting.pending:
-            return
-        if deadline is not None and call.clock.monotonic() >= deadline:
-            number = next(iter(waiting.pending))
-            raise WaitTimeoutError(
-                "not ended in time: workflow", number, f"it goes on; see: jobctl workflow show {number}"
-            )
-        if pauses % _LOOK_EVERY == 0:
-            sys.stdout.flush()
-            update()
-        pauses += 1
-        waiting.watch.pause()
-
-
-@contextmanager
-def _bars(call: Invocation, store: Store, job_id: JobId) -> Iterator[Callable[[], None]]:
-    if call.json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda: None
-        return
-    from jobctl.views.workflow_bars import WorkflowBars
-
-    def look() -> tuple[WorkflowRun, list[StepRun], int]:
-        return one_workflow(store, job_id), store.workflows.steps(job_id), call.clock.now_ms()
-
-    with WorkflowBars(look, no_color=call.no_color) as bars:
-        yield bars.update
 
 
 def list_(
@@ -326,9 +240,9 @@ def show(call: Invocation, job: Id) -> None:
         report = actions.workflow_report(store, one_run(store, job))
     now = call.clock.now_ms()
     if call.json:
-        call.print_json(_json(report, now))
+        call.print_json(document_of(report, now))
         return
-    fields = run_fields(report.run, report.job, now)
+    fields = run_fields(report.run, report.job, report.handlers, now)
     steps = shown_steps(report.steps, report.items)
     if not call.is_terminal:
         print_sheet(call, f"workflow {report.run.job_id}", fields)
@@ -339,7 +253,7 @@ def show(call: Invocation, job: Id) -> None:
 
         print_sheet(call, f"workflow {report.run.job_id}", fields, {"status": run_style(report.run)})
         show_table(step_columns(now), steps, color=call.color)
-    for line in question_lines(report.questions):
+    for line in question_lines(report.questions, report.answered):
         call.print(line)
 
 
@@ -374,9 +288,10 @@ def explain(
             return
         found = actions.explain_workflow_step(store, run_, step)
     if call.json:
-        document = step_json(found.step, found.needs, call.clock.now_ms())
-        reasons = [cause_json(cause) for cause in found.causes]
-        call.print_json({"workflow_id": found.workflow_id, **document, "reasons": reasons})
+        now, is_item = call.clock.now_ms(), found.step.map_index != WHOLE
+        document = item_json(found.step, now) if is_item else step_json(found.step, found.needs, now)
+        known = {"workflow_id": found.workflow_id} | ({"id": found.step.id} if is_item else {})
+        call.print_json({**known, **document, "reasons": [cause_json(cause) for cause in found.causes]})
         return
     for cause in found.causes:
         call.print(printable(cause.message))

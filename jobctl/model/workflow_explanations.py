@@ -11,7 +11,15 @@ from jobctl.model.expressions import Expression
 from jobctl.model.parameters import shown
 from jobctl.model.states import JobStatus, Reason
 from jobctl.model.workflow_questions import Question
-from jobctl.model.workflow_runs import Phase, StepReason, StepRun, WorkflowRun
+from jobctl.model.workflow_runs import (
+    WHOLE,
+    FailedUndo,
+    HandlerRun,
+    Phase,
+    StepReason,
+    StepRun,
+    WorkflowRun,
+)
 from jobctl.model.workflow_states import RollbackState, StepStatus, Stop
 from jobctl.model.workflows import StepDefinition, StepKind, Trigger, WorkflowDefinition
 
@@ -22,6 +30,7 @@ _STOPS = {
     Stop.TIMEOUT: "the workflow ran out of time",
     Stop.FAIL_FAST: "a step failed (fail_fast)",
 }
+_CANCEL_REQUESTED = "its cancel is requested; waits for the supervisor"
 _TRIGGERS = {
     Trigger.NONE_FAILED: "runs when no need failed and at least one is live",
     Trigger.STRICT: "runs when every need completed, or was allowed to fail",
@@ -40,6 +49,11 @@ class KnownRun:
     instants: Mapping[int, str] = field(default_factory=dict)
     questions: Sequence[Question] = ()
     """What it and the runs within it wait for."""
+    answered: Sequence[Question] = ()
+    """Of those what was answered, and no supervisor has heeded yet."""
+    handlers: Sequence[HandlerRun] = ()
+    failed_undos: Sequence[FailedUndo] = ()
+    """Its own and those of the runs within it."""
 
     @property
     def names(self) -> dict[str, Json]:
@@ -58,12 +72,20 @@ class KnownRun:
         }  # fmt: skip
 
 
-def explain_step(facts: KnownRun, step_id: str) -> list[Cause]:
-    """How the step stands and why: then its needs, its trigger and its condition with the values it saw."""
-    definition, step = facts.definition.step(step_id), facts.steps[step_id]
+def explain_step(facts: KnownRun, step_id: str, item: StepRun | None = None) -> list[Cause]:
+    """How the step stands and why: then its needs, its trigger and its condition with the values it saw.
+
+    Of an ``item`` of it the same, with what it is.
+    """
+    definition, step = facts.definition.step(step_id), item or facts.steps[step_id]
     causes = [_standing(facts, definition, step)]
-    below = tuple(f"{step_id}{opening}" for opening in "/[")
+    if item is not None:
+        causes.append(Cause("item", f"item: {shown(item.item)[:_LONGEST_VALUE]}", {"item": item.item}))
+    if facts.run.cancel_requested and not step.status.is_terminal:
+        causes.append(Cause("cancel", _CANCEL_REQUESTED))
+    below = tuple(f"{step.label}{opening}" for opening in ("/[" if step.map_index == WHOLE else "/"))
     causes += _questions(facts, [one for one in facts.questions if one.path.startswith(below)])
+    causes += _answers([one for one in facts.answered if one.path.startswith(below)])
     causes += [_need(facts, need) for need in definition.needs]
     if definition.trigger is not Trigger.NONE_FAILED or len(definition.needs) > 1:
         trigger = definition.trigger
@@ -75,7 +97,7 @@ def explain_step(facts: KnownRun, step_id: str) -> list[Cause]:
     if step.undo_id is not None:
         how = f": {step.undo_message}" if step.undo_message else ""
         causes.append(Cause("undo", f"its undo was job {step.undo_id}{how}", {"job_id": step.undo_id}))
-    return causes
+    return [*causes, *_failed_undos([one for one in facts.failed_undos if one.path.startswith(below)])]
 
 
 def explain_run(facts: KnownRun) -> list[Cause]:
@@ -90,7 +112,10 @@ def explain_run(facts: KnownRun) -> list[Cause]:
             causes.append(
                 Cause(status.value, f"{status.value}: {_named(found)}", {"steps": [s.id for s in found]})
             )
+    if run.cancel_requested:
+        causes.append(Cause("cancel", _CANCEL_REQUESTED))
     causes += _questions(facts, facts.questions)
+    causes += _answers(facts.answered)
     failed = [s for s in facts.steps.values() if s.status in (StepStatus.FAILED, StepStatus.TIMEOUT)]
     for step in failed[:_NAMED]:
         how = _standing(facts, facts.definition.step(step.id), step).message
@@ -101,6 +126,11 @@ def explain_run(facts: KnownRun) -> list[Cause]:
     if blocked:
         count = f"{blocked} step{'s' * (blocked != 1)}"
         causes.append(Cause("upstream_failed", f"{count} did not run because of that", {"count": blocked}))
+    causes += _failed_undos(facts.failed_undos)
+    for one in facts.handlers:
+        if one.has_failed:
+            known = {"handler": one.name, "job_id": one.job_id, "exit_code": one.exit_code}
+            causes.append(Cause("handler", f"{one.name} {one.told}: jobctl logs {one.job_id}", known))
     return causes
 
 
@@ -163,6 +193,8 @@ def _ready(facts: KnownRun, step: StepRun) -> str:
 
 
 def _waiting(facts: KnownRun, definition: StepDefinition, step: StepRun) -> str:
+    if step.answer is not None:
+        return step.answer
     if definition.kind is StepKind.APPROVE:
         run_id = facts.run.job_id
         question = Question(run_id, step.id, run_id, step.id, step.message or "", step.expires_at)
@@ -195,7 +227,10 @@ def _failed(definition: StepDefinition, step: StepRun) -> str:
         expired = step.reason == StepReason.EXPIRED
         return "failed: nobody approved it in time" if expired else step.message or f"rejected{who}"
     allowed = "; it was allowed to (continue_on_error)" if definition.continue_on_error else ""
-    return f"{_end(step)}{_as_job(step, definition)}{_items(step)}{_said(step.message)}{allowed}"
+    counted = bool(step.items_failed) and step.reason == StepReason.ITEMS_FAILED  # it counts the items again
+    said = "" if counted else _said(step.message)
+    how = "failed" if counted else _end(step)
+    return f"{how}{_as_job(step, definition)}{_items(step)}{said}{allowed}"
 
 
 def _before_undo(definition: StepDefinition, step: StepRun) -> str:
@@ -230,6 +265,20 @@ def _questions(facts: KnownRun, questions: Sequence[Question]) -> Iterator[Cause
         yield Cause("approval", f"{one.path} {_asked(facts, one.prompt or one.step, one)}", known)
     if len(questions) > _NAMED:
         yield Cause("approval", f"{len(questions) - _NAMED} more wait for an answer")
+
+
+def _answers(answered: Sequence[Question]) -> Iterator[Cause]:
+    for one in answered[:_NAMED]:
+        yield Cause(
+            "answered", one.told, {"workflow_id": one.workflow_id, "step": one.step, "path": one.path}
+        )
+
+
+def _failed_undos(undos: Sequence[FailedUndo]) -> Iterator[Cause]:
+    for one in undos[:_NAMED]:
+        yield Cause("undo", one.told, {"path": one.path, "job_id": one.job_id})
+    if len(undos) > _NAMED:
+        yield Cause("undo", f"{len(undos) - _NAMED} more undo commands failed")
 
 
 def _asked(facts: KnownRun, prompt: str, question: Question) -> str:

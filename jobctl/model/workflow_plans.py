@@ -46,6 +46,7 @@ class RecordedStep:
 
     status: StepStatus
     spec_hash: str
+    can_be_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def plan_retry(
     behind = _origins(needs, seeds, reset)
     steps = [_planned(step, recorded.get(step), seeds, reset, behind) for step in needs]
     dropped = [
-        PlannedStep(step, Action.DROP, found.status, "no longer in the definition")
+        PlannedStep(step, Action.DROP, found.status, _dropped(found))
         for step, found in recorded.items()
         if step not in needs
     ]
@@ -107,6 +108,11 @@ def plan_retry(
             "nothing to retry: every step completed", None, "name one with --from or --only"
         )
     return RetryPlan((*steps, *dropped))
+
+
+def _dropped(step: RecordedStep) -> str:
+    is_lost = step.can_be_undone and step.status is StepStatus.COMPLETED
+    return f"no longer in the definition{', will not be undone' if is_lost else ''}"
 
 
 def _seeds(

@@ -141,6 +141,8 @@ class WorkflowRun:
     """The run that this one is a step of, or the job that submitted it."""
     error: str | None = None
     """What made a supervisor give it up, if one did."""
+    cancel_requested: bool = False
+    """A caller wants it ended, and no supervisor has heeded that yet."""
 
     @property
     def summary(self) -> str:
@@ -187,6 +189,8 @@ class StepRun:
     undo_id: JobId | None
     undo_message: str | None
     expires_at: int | None
+    decision: Answer | None
+    """What a person answered; of a step that waits still, no supervisor has heeded it yet."""
     decided_by: str | None
     ready_at: int | None
     started_at: int | None
@@ -196,6 +200,56 @@ class StepRun:
     def label(self) -> str:
         """``import``, or ``import[3]`` for an item."""
         return label_of(self.id, self.map_index)
+
+    @property
+    def answer(self) -> str | None:
+        """For people, of a step that waits still: what was answered, before a supervisor has heeded it."""
+        if self.status is not StepStatus.WAITING or self.decision is None:
+            return None
+        return told_answer(self.decision, self.decided_by)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRun:
+    """A handler of the newest attempt of a run: its job as it stands."""
+
+    name: str
+    job_id: JobId
+    status: JobStatus
+    exit_code: int | None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended, and not well."""
+        return self.status.is_terminal and self.status is not JobStatus.COMPLETED
+
+    @property
+    def told(self) -> str:
+        """``failed with exit 3 as job 12``."""
+        code = f" with exit {self.exit_code}" if self.has_failed and self.exit_code else ""
+        return f"{self.status.value}{code} as job {self.job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedUndo:
+    """An undo command that failed, of a run or of one within it."""
+
+    path: str
+    """The step from the run that was looked at: ``part/import``."""
+    job_id: JobId | None
+    """None: it could not even be started."""
+    why: str
+
+    @property
+    def told(self) -> str:
+        """``part/import: its undo, job 12, failed: exit 4``."""
+        job = "" if self.job_id is None else f", job {self.job_id},"
+        return f"{self.path}: its undo{job} failed: {self.why}"
+
+
+def told_answer(answer: Answer, by: str | None) -> str:
+    """What was said to a step, for people, while no supervisor has heeded it."""
+    return f"answered: {answer.value} by {by or 'somebody'}; waits for the supervisor"
 
 
 def shortened(message: str) -> str:

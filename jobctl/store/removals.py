@@ -26,6 +26,8 @@ class Removed:
     id: JobId
     status: JobStatus
     stdin: str | None
+    is_part: bool = False
+    """Whether it went because the run of a workflow did that it was a job of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,6 +88,17 @@ class Removals:
             job_event(now, EventKind.JOB_REMOVED, row[0], {"status": row[1]}) for row in found
         )
         return [Removed(JobId(row[0]), JobStatus(row[1]), row[2]) for row in found]
+
+    def parts(self, job_ids: Collection[int]) -> list[JobId]:
+        """Of those that are ended runs of workflows the jobs, and those of the runs within: steps, undos, handlers."""
+        rows = self._database.rows(
+            "WITH RECURSIVE part(id) AS (SELECT c.job_id FROM workflow_jobs c"
+            f" JOIN jobs j ON j.id=c.workflow_id WHERE c.workflow_id IN {_EACH} AND j.finished_at IS NOT NULL"
+            " UNION SELECT c.job_id FROM part JOIN workflow_jobs c"
+            " ON c.workflow_id=part.id) SELECT id FROM part ORDER BY id",
+            (json.dumps(list(job_ids)),),
+        )
+        return [JobId(row[0]) for row in rows]
 
     def ended(self, after: Place, before: int, limit: int) -> list[EndedJob]:
         """The next ended jobs behind ``after`` that ended before the instant ``before``, the oldest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobctl.model.states import JobId
 from jobctl.model.workflow_questions import Question
+from jobctl.model.workflow_runs import Answer
 from jobctl.store.database import Database
 
 # A run that was retried keeps the child of each step it left alone; only what has not ended can wait.
@@ -13,9 +14,9 @@ _QUESTIONS = (
     " within.place||printf('%05d.%05d/', s.position, s.map_index+1)"
     " FROM within CROSS JOIN workflow_steps s ON s.job_id=within.run CROSS JOIN workflows w ON w.job_id=s.child_id"
     " WHERE s.finished_at IS NULL)"
-    " SELECT within.path||s.step_id, s.job_id, s.step_id, s.message, s.expires_at FROM within"
+    " SELECT within.path||s.step_id, s.job_id, s.step_id, s.message, s.expires_at, s.decision, s.decided_by FROM within"
     " CROSS JOIN workflow_steps s ON s.job_id=within.run AND s.status='waiting' AND s.reason='approval'"
-    " WHERE s.decision IS NULL ORDER BY within.place||printf('%05d', s.position)"
+    " WHERE (s.decision IS NULL)=?2 ORDER BY within.place||printf('%05d', s.position)"
 )
 
 
@@ -27,7 +28,17 @@ class WorkflowQuestions:
 
     def of(self, run_id: JobId) -> list[Question]:
         """What the run and those within it wait for, in the order of their files."""
+        return self._found(run_id, is_open=True)
+
+    def answered(self, run_id: JobId) -> list[Question]:
+        """What was answered, and no supervisor has heeded yet."""
+        return self._found(run_id, is_open=False)
+
+    def _found(self, run_id: JobId, *, is_open: bool) -> list[Question]:
         return [
-            Question(run_id, row[0], JobId(row[1]), row[2], row[3] or "", row[4])
-            for row in self._database.rows(_QUESTIONS, (run_id,))
-        ]
+            Question(
+                run_id, row[0], JobId(row[1]), row[2], row[3] or "", row[4],
+                None if row[5] is None else Answer(row[5]), row[6],
+            )
+            for row in self._database.rows(_QUESTIONS, (run_id, is_open))
+        ]  # fmt: skip

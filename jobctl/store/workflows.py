@@ -18,7 +18,10 @@ from jobctl.model.states import JobId, JobKind, JobStatus
 from jobctl.model.workflow_bundles import WorkflowBundle, bundle_of, check_bundle
 from jobctl.model.workflow_runs import (
     WHOLE,
+    Answer,
     ChildJob,
+    FailedUndo,
+    HandlerRun,
     Phase,
     Role,
     StepReason,
@@ -35,7 +38,8 @@ from jobctl.store.submissions import Stored, Submissions
 _RUN = (
     "SELECT w.job_id, j.name, j.state, j.reason, w.phase, w.attempt, w.params, w.outcome, w.rollback, w.stop,"
     " w.failure, w.steps, w.steps-w.left, w.completed, w.failed, w.definition_hash, j.created_at, j.started_at,"
-    " j.finished_at, w.deadline_at, j.parent_id, w.end_reason FROM workflows w JOIN jobs j ON j.id=w.job_id"
+    " j.finished_at, w.deadline_at, j.parent_id, w.end_reason,"
+    " w.cancels_wanted>w.cancels_done AND j.finished_at IS NULL FROM workflows w JOIN jobs j ON j.id=w.job_id"
 )
 # A step with a job stands where its job does: a claim or a back-off writes no row of the workflow.
 _STEP = (
@@ -48,10 +52,22 @@ _STEP = (
     " ifnull(s.started_at, ifnull((SELECT min(a.started_at) FROM attempts a WHERE a.job_id=s.child_id),"
     " j.started_at)), s.finished_at, max(ifnull((SELECT sum(k.attempt) FROM workflow_jobs c JOIN jobs k"
     " ON k.id=c.job_id WHERE c.workflow_id=s.job_id AND c.step_id=s.step_id AND c.map_index=s.map_index"
-    " AND c.role='step'), 0), s.attempt>0)"
+    " AND c.role='step'), 0), s.attempt>0), s.decision"
     " FROM workflow_steps s LEFT JOIN jobs j ON j.id=s.child_id"
 )
 _GIVEN_UP = (StepReason.REFUSED, StepReason.ERROR)
+# A step that is undone by undoing the run it started has that run as its undo; one with items stands for them.
+_FAILED_UNDOS = (
+    "WITH RECURSIVE within(run, path, place) AS (SELECT ?1, '', '' UNION ALL"
+    " SELECT s.child_id, within.path||s.step_id||iif(s.map_index<0, '', '['||s.map_index||']')||'/',"
+    " within.place||printf('%05d.%05d/', s.position, s.map_index+1)"
+    " FROM within CROSS JOIN workflow_steps s ON s.job_id=within.run AND s.status='rollback_failed'"
+    " CROSS JOIN workflows w ON w.job_id=s.child_id AND w.job_id=s.undo_id)"
+    " SELECT within.path||s.step_id||iif(s.map_index<0, '', '['||s.map_index||']'), s.undo_id, s.undo_message"
+    " FROM within CROSS JOIN workflow_steps s ON s.job_id=within.run AND s.status='rollback_failed'"
+    " AND s.items IS NULL AND (s.undo_id IS NULL OR s.undo_id IS NOT s.child_id)"
+    " ORDER BY within.place||printf('%05d.%05d', s.position, s.map_index+1)"
+)
 _CHILD = "SELECT job_id, step_id, map_index, role, attempt FROM workflow_jobs"
 
 
@@ -134,6 +150,23 @@ class Workflows:
         )
         return [ChildJob(JobId(row[0]), row[1], row[2], Role(row[3]), row[4]) for row in rows]
 
+    def handlers(self, job_id: int) -> builtins.list[HandlerRun]:
+        """The handlers of the newest attempt of a run, in the order of their starts."""
+        rows = self._database.rows(
+            "SELECT c.role, c.job_id, j.state, j.exit_code FROM workflow_jobs c JOIN jobs j ON j.id=c.job_id"
+            " JOIN workflows w ON w.job_id=c.workflow_id AND w.attempt=c.attempt"
+            " WHERE c.workflow_id=? AND c.role IN('on_failure','on_exit') ORDER BY c.job_id",
+            (job_id,),
+        )
+        return [HandlerRun(row[0], JobId(row[1]), JobStatus(row[2]), row[3]) for row in rows]
+
+    def failed_undos(self, job_id: int) -> builtins.list[FailedUndo]:
+        """The undo commands of a run and of those within it that failed, in the order of their files."""
+        return [
+            FailedUndo(row[0], None if row[1] is None else JobId(row[1]), row[2] or "no reason on record")
+            for row in self._database.rows(_FAILED_UNDOS, (job_id,))
+        ]
+
     def child(self, job_id: int) -> ChildJob | None:
         """What a job is to the run it belongs to."""
         row = self._database.row(
@@ -207,7 +240,7 @@ def _run(row: tuple[Any, ...]) -> WorkflowRun:
         rollback=RollbackState(row[8]), stop=None if row[9] is None else Stop(row[9]), failure=row[10],
         steps=row[11], ended=row[12], completed=row[13], failed=row[14], definition_hash=row[15],
         created_at=row[16], started_at=row[17], finished_at=row[18], deadline_at=row[19],
-        parent_id=None if row[20] is None else JobId(row[20]),
+        parent_id=None if row[20] is None else JobId(row[20]), cancel_requested=bool(row[22]),
     )  # fmt: skip
 
 
@@ -220,7 +253,8 @@ def _step(row: tuple[Any, ...]) -> StepRun:
         outputs=_json(row[13]) or {}, result=_json(row[14]), is_partial=bool(row[15]), spec_hash=row[16],  # type: ignore[arg-type]
         items=row[17], items_left=row[18], items_failed=row[19],
         undo_id=None if row[20] is None else JobId(row[20]), undo_message=row[21], expires_at=row[22],
-        decided_by=row[23], ready_at=row[24], started_at=row[25], finished_at=row[26],
+        decision=None if row[28] is None else Answer(row[28]), decided_by=row[23],
+        ready_at=row[24], started_at=row[25], finished_at=row[26],
     )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ class Ending:
 
     def undo_ended(self, end: ChildEnd) -> None:
         """The undo of a step has ended."""
-        why = None if end.status is JobStatus.COMPLETED else end.error or end.reason or end.status.value
+        why = None if end.status is JobStatus.COMPLETED else _failure(end)
         below = self.run.store.workflows.get(end.job_id)
         if below is not None:
             why = f"some undo commands of run {end.job_id} failed"
@@ -214,6 +214,12 @@ class Ending:
 
     def _tell(self, kind: EventKind, data: Mapping[str, object]) -> None:
         self.run.events.append(workflow_event(self.run.now, kind, self.run.state.job_id, data))
+
+
+def _failure(end: ChildEnd) -> str:
+    if end.status is JobStatus.FAILED and end.exit_code and not end.error:
+        return f"exit {end.exit_code}"
+    return end.error or end.reason or end.status.value
 
 
 def _is_looked_into(step: StepDefinition, status: StepStatus) -> bool:

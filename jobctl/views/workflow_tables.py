@@ -30,10 +30,10 @@ def step_columns(now_ms: int) -> list[Column[StepRun]]:
             lambda step: f"{SYMBOLS[step.status]} {step.status.value}",
             style=lambda step: STYLES[step.status],
         ),
-        Column("reason", lambda step: printable(step_reason(step)), drop=2, flexible=True, least=16),
+        Column("reason", lambda step: printable(step_reason(step)), drop=1, flexible=True, least=16),
         Column("attempts", lambda step: str(step.attempts) if step.attempts > 1 else "", drop=4, right=True),
         Column("job", lambda step: "" if step.job_id is None else str(step.job_id), drop=3, right=True),
-        Column("duration", lambda step: length(step_seconds(step, now_ms)), drop=1, right=True),
+        Column("duration", lambda step: length(step_seconds(step, now_ms)), drop=2, right=True),
     ]
 
 

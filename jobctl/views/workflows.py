@@ -1,19 +1,18 @@
-"""Runs of workflows, and what one would do, as JSON and as text; nothing here needs Rich."""
+"""Runs of workflows, and what a retry of one does, as JSON and as text; nothing here needs Rich."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from jobctl.model.documents import Json
-from jobctl.model.durations import format_duration
 from jobctl.model.jobs import Job
 from jobctl.model.parameters import shown
+from jobctl.model.states import Reason
 from jobctl.model.workflow_plans import Action, RetryPlan
-from jobctl.model.workflow_previews import StepPreview, WorkflowPreview
 from jobctl.model.workflow_questions import Question
-from jobctl.model.workflow_runs import Phase, StepReason, StepRun, WorkflowRun
+from jobctl.model.workflow_runs import HandlerRun, Phase, StepReason, StepRun, WorkflowRun
 from jobctl.model.workflow_states import RollbackState, StepStatus
-from jobctl.model.workflows import StepDefinition, Trigger, WorkflowDefinition
+from jobctl.model.workflows import WorkflowDefinition
 from jobctl.views.instants import ago, exact, instant_json, length, seconds_between
 from jobctl.views.jobs import aligned, encodable
 from jobctl.views.text import printable, shorten
@@ -47,6 +46,7 @@ def run_json(run: WorkflowRun, now_ms: int) -> dict[str, object]:
         "reason": run.reason,
         "phase": run.phase.value,
         "stop": None if run.stop is None else run.stop.value,
+        "cancel_requested": run.cancel_requested,
         "failure": run.failure,
         "error": None if run.error is None else encodable(run.error),
         "attempt": run.attempt,
@@ -69,9 +69,10 @@ def workflow_json(
     definition: WorkflowDefinition,
     steps: Iterable[StepRun],
     items: Mapping[str, Sequence[StepRun]],
+    handlers: Iterable[HandlerRun],
     now_ms: int,
 ) -> dict[str, object]:
-    """The run with its steps, and the items of those that are repeated."""
+    """The run with its steps, the items of those that are repeated, and its handlers."""
     needs = definition.needs
     found = []
     for step in steps:
@@ -79,7 +80,16 @@ def workflow_json(
         if step.items is not None:
             document["items"] = [item_json(item, now_ms) for item in items.get(step.id, ())]
         found.append(document)
-    return {**run_json(run, now_ms), "steps": found}
+    return {**run_json(run, now_ms), "steps": found, "handlers": [_handler_json(one) for one in handlers]}
+
+
+def _handler_json(handler: HandlerRun) -> dict[str, object]:
+    return {
+        "name": handler.name,
+        "job_id": handler.job_id,
+        "status": handler.status.value,
+        "exit_code": handler.exit_code,
+    }
 
 
 def step_json(step: StepRun, needs: Sequence[str], now_ms: int) -> dict[str, object]:
@@ -110,6 +120,7 @@ def _standing_json(step: StepRun, needs: Sequence[str] | None, now_ms: int) -> d
         "when": step.when_result,
         "partial": step.is_partial,
         "undo_job_id": step.undo_id,
+        "decision": None if step.decision is None else step.decision.value,
         "decided_by": step.decided_by,
         "expires_at": instant_json(step.expires_at),
         "duration_seconds": step_seconds(step, now_ms),
@@ -155,15 +166,19 @@ def run_status(run: WorkflowRun) -> str:
     return f"{run.status.value} ({printable(run.reason)})" if run.reason else run.status.value
 
 
-def run_fields(run: WorkflowRun, job: Job, now_ms: int) -> list[tuple[str, str]]:
+def run_fields(
+    run: WorkflowRun, job: Job, handlers: Iterable[HandlerRun], now_ms: int
+) -> list[tuple[str, str]]:
     """What is known of a run as ``(label, printable text)``, without its steps."""
-    waits = run.deadline_at is not None and not run.status.is_terminal
+    is_timed = run.deadline_at is not None and not run.status.is_terminal and run.reason != Reason.PAUSED
     fields = [
         ("name", run.name),
         ("status", run_status(run)),
+        ("cancel", "its cancel is requested; waits for the supervisor" if run.cancel_requested else ""),
         ("steps", run.summary),
         ("failed first", run.failure or ""),
         ("error", run.error or ""),
+        *((one.name, one.told) for one in handlers),
         ("params", params_text(run.params)),
         ("attempt", str(run.attempt) if run.attempt > 1 else ""),
         ("queue", job.queue),
@@ -171,7 +186,7 @@ def run_fields(run: WorkflowRun, job: Job, now_ms: int) -> list[tuple[str, str]]
         ("directory", job.spec.cwd),
         ("created", exact(run.created_at, now_ms)),
         ("duration", length(seconds_between(run.started_at, run.finished_at or now_ms))),
-        ("time limit", exact(run.deadline_at, now_ms) if waits else ""),
+        ("time limit", exact(run.deadline_at, now_ms) if is_timed else ""),
     ]
     return [(label, printable(text)) for label, text in fields if text]
 
@@ -188,14 +203,15 @@ def question_json(question: Question) -> dict[str, object]:
     }
 
 
-def question_lines(questions: Sequence[Question]) -> list[str]:
-    """What is typed to answer each of the first questions."""
+def question_lines(questions: Sequence[Question], answered: Sequence[Question]) -> list[str]:
+    """What is typed to answer each of the first questions; before that what was answered and not heeded yet."""
+    told = [printable(one.told) for one in answered[:_MOST_QUESTIONS]]
     lines = [
         printable(f"{one.path} waits for an answer: {one.command}, or reject")
         for one in questions[:_MOST_QUESTIONS]
     ]
     left = len(questions) - len(lines)
-    return [*lines, f"{left} more wait for an answer: see --json"] if left else lines
+    return [*told, *lines, *([f"{left} more wait for an answer: see --json"] if left else [])]
 
 
 def params_text(params: Mapping[str, Json]) -> str:
@@ -239,6 +255,10 @@ def steps_plain(steps: Iterable[StepRun], now_ms: int) -> str:
 
 def step_reason(step: StepRun) -> str:
     """Why it stands so, in a few words; for people."""
+    if step.answer is not None:
+        return step.answer
+    if step.status in (StepStatus.ROLLED_BACK, StepStatus.ROLLBACK_FAILED):
+        return ", ".join(filter(None, [_undo_failure(step), _before_undo(step)]))
     parts = []
     if step.status is StepStatus.UPSTREAM_FAILED and step.cause:
         parts.append(f"{step.cause} failed")
@@ -258,107 +278,29 @@ def step_reason(step: StepRun) -> str:
     return ", ".join(parts)
 
 
-# --- what a run would do ---
+def _undo_failure(step: StepRun) -> str:
+    if step.status is not StepStatus.ROLLBACK_FAILED:
+        return ""
+    if step.items is not None:
+        return "the undo of some items failed"
+    if step.undo_id is None or step.undo_id == step.job_id:  # of a run within the message names it
+        return step.undo_message or "its undo failed"
+    return f"undo job {step.undo_id} failed: {step.undo_message or 'no reason on record'}"
 
 
-def preview_json(found: WorkflowPreview) -> dict[str, object]:
-    """What a run would do."""
-    definition = found.definition
-    return {
-        "name": definition.name,
-        "dry_run": True,
-        "params": fit(dict(found.params)),
-        "max_parallel": definition.max_parallel,
-        "timeout_seconds": definition.timeout_seconds,
-        "rollback": sorted(definition.rollback) or ["never"],
-        "on_failure": fit(found.on_failure),
-        "on_exit": fit(found.on_exit),
-        "order": found.order,
-        "steps": [_step_preview_json(one) for one in found.steps],
-        "estimate_seconds": found.estimate_seconds,
-        "steps_without_estimate": list(found.unknown),
-    }
-
-
-def _step_preview_json(one: StepPreview) -> dict[str, object]:
-    step = one.step
-    return {
-        "id": step.id,
-        "kind": step.kind.value,
-        "level": one.level,
-        "needs": list(step.needs),
-        "trigger": step.trigger.value,
-        "when": step.when,
-        "when_result": one.when,
-        "does": fit(one.does),
-        "items": None if one.items is None else fit(list(one.items)),
-        "undo": fit(one.undo),
-        "cwd": encodable(one.directory),
-        "queue": step.queue,
-        "attempts": step.retry.attempts,
-        "timeout_seconds": step.timeout_seconds,
-        "usual_seconds": one.usual_seconds,
-    }
-
-
-def preview_lines(found: WorkflowPreview) -> list[str]:
-    """What a run would do, for people; each line is printable."""
-    definition = found.definition
-    head = f"{definition.name}: {len(definition.steps)} step{'s' * (len(definition.steps) != 1)}"
-    head += "" if definition.max_parallel is None else f", at most {definition.max_parallel} at once"
-    head += (
-        ""
-        if definition.timeout_seconds is None
-        else f", ended after {format_duration(definition.timeout_seconds)}"
-    )
-    lines = [head, *([f"params: {params_text(found.params)}"] if found.params else [])]
-    for number, one in enumerate(found.steps, 1):
-        lines += _step_preview_lines(number, one)
-    undone = [one.step.id for one in reversed(found.steps) if one.undo is not None]
-    if undone:
-        when = ", ".join(sorted(definition.rollback)) or "only by hand"
-        lines.append(f"rollback ({when}): {', '.join(undone)}")
-    for label, handler in (("on_failure", found.on_failure), ("on_exit", found.on_exit)):
-        lines += [] if handler is None else [f"{label}: {handler}"]
-    lines.append(_estimate_line(found))
-    return [printable(line) for line in lines]
-
-
-def _step_preview_lines(number: int, one: StepPreview) -> list[str]:
-    step, said = one.step, []
-    said += [f"after {', '.join(step.needs)}"] if step.needs else []
-    said += [f"trigger {step.trigger.value}"] if step.trigger is not Trigger.NONE_FAILED else []
-    if step.when is not None:
-        said.append(f"when {step.when}" + ("" if one.when is None else f" ({str(one.when).lower()})"))
-    said += _repetition(one)
-    said += [f"queue {step.queue}"] if step.queue is not None else []
-    said += [f"{step.retry.attempts} attempts"] if step.retry.attempts > 1 else []
-    said += [] if step.timeout_seconds is None else [f"ended after {format_duration(step.timeout_seconds)}"]
-    said += ["may fail"] if step.continue_on_error else []
-    lines = [f"{number:>3}  {step.id}" + (f"  ({'; '.join(said)})" if said else "")]
-    lines += [f"       {line}" for line in one.does.split("\n") if line.strip()]
-    lines += [] if one.undo is None else [f"       undo: {one.undo}"]
-    return lines
-
-
-def _repetition(one: StepPreview) -> list[str]:
-    step: StepDefinition = one.step
-    if step.foreach is None:
-        return []
-    at_once = "" if step.parallel is None else f", {step.parallel} at once"
-    if one.items is None:
-        return [f"for each of {step.foreach}{at_once}"]
-    names = ", ".join(shown(item) for item in one.items[:5]) + (", …" if len(one.items) > 5 else "")
-    return [f"for each of {len(one.items)} items: {names}{at_once}"]
-
-
-def _estimate_line(found: WorkflowPreview) -> str:
-    if found.estimate_seconds is None:
-        return "estimate: none, it has not run yet"
-    text = f"estimate: {format_duration(found.estimate_seconds)}, by its last runs"
-    if found.unknown:
-        text += f"; without {', '.join(found.unknown[:5])}{', …' if len(found.unknown) > 5 else ''}"
-    return text
+def _before_undo(step: StepRun) -> str:
+    """How a step ended that did not complete, and was undone since."""
+    match step.reason:
+        case None:
+            return ""
+        case StepReason.TIMEOUT:
+            return "ran out of time before"
+        case StepReason.REQUESTED | StepReason.FAIL_FAST:
+            return "was cancelled before"
+        case "exit":
+            return f"failed before: exit {step.exit_code}"
+        case reason:
+            return f"failed before: {step.message or reason}"
 
 
 # --- retries ---

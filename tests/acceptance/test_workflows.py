@@ -208,10 +208,17 @@ def test_wait_exits_by_the_outcome_and_strict_counts_allowed_failures(place: Pla
     strict = place("workflow", "run", "partial.yaml", "--wait", "--strict", "--json")
     assert (strict.code, strict.document["outcome"]) == (1, "partial")
     failed = place.spawned(
-        "workflow", "run", "-", "--wait", "-n", "piped", input="name: x\nsteps: [{id: a, run: exit 5}]"
+        "workflow",
+        "run",
+        "-",
+        "--wait",
+        "-n",
+        "piped",
+        input="name: x\nsteps: [{id: a, run: exit 5}]\non_exit: exit 3",
     )
     assert failed.code == 1
     assert "  a failed: jobctl workflow explain 7 a" in failed.out
+    assert "  on_exit failed with exit 3 as job 9: jobctl logs 9" in failed.out
     assert place("workflow", "retry", "7", "--definition", "current").code == 2
     assert place("workflow", "list").out.splitlines()[1].split()[:5] == [
         "7",

@@ -137,8 +137,8 @@ def test_a_question_is_answered_by_its_path(home: Stage) -> None:
     for run, decided in (("part", "ana"), ("each[0]", None), ("each[1]", "ana")):
         assert within[run].step("ask").decided_by == decided, run
     for path, hint in (
-        ("each/ask", "mean each[0]/ask?"),
-        ("ask", "mean each[0]/ask?"),
+        ("each/ask", "mean 'each[0]/ask'?"),
+        ("ask", "mean 'each[0]/ask'?"),
         ("none", "known: each"),
     ):
         ended = call_main("workflow", "approve", str(made.id), path)

@@ -132,7 +132,9 @@ def test_the_document_has_the_keys_of_the_contract_and_the_items(stage: Stage) -
     )
     watched = run_workflow(stage, text, {})
     report = workflow_report(stage.store, stage.job(watched.id))
-    document = workflow_json(report.run, report.definition, report.steps, report.items, stage.clock.now_ms())
+    document = workflow_json(
+        report.run, report.definition, report.steps, report.items, report.handlers, stage.clock.now_ms()
+    )
     assert list(document)[:6] == ["id", "name", "status", "outcome", "rollback", "params"]
     steps = document["steps"]
     assert isinstance(steps, list)
@@ -206,6 +208,8 @@ def test_a_step_tells_how_often_it_was_tried_and_how_long_that_took(stage: Stage
     assert often.started_at is not None
     assert often.finished_at is not None
     assert often.finished_at - often.started_at >= 18_000
-    document = workflow_json(report.run, report.definition, report.steps, {}, stage.clock.now_ms())
+    document = workflow_json(
+        report.run, report.definition, report.steps, {}, report.handlers, stage.clock.now_ms()
+    )
     assert document["steps"][0]["attempts"] == 3  # type: ignore[index]
     assert (watched.run.attempt, document["steps"][0]["attempt"]) == (1, 1)  # type: ignore[index]
