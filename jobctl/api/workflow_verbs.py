@@ -29,6 +29,7 @@ from jobctl.api.options import (
     texts_of,
 )
 from jobctl.api.records import Job, Reason, reasons_of
+from jobctl.clock import to_ms
 from jobctl.errors import BadInputError
 from jobctl.model.documents import Json
 from jobctl.model.durations import parse_duration
