@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,7 @@ from jobctl.model.attempts import Attempt
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Entity, Event
 from jobctl.model.filters import JobFilter, SortKey
+from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
 from jobctl.model.selectors import parse_job_id, parse_selector
@@ -243,16 +245,30 @@ def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
 
     home, now = call.home(), call.clock.now_ms()
     document = job_json(shown.job, home, now)
+    if shown.job.kind is JobKind.FUNCTION:
+        _drop_absent(document)
     document["log_bytes"], document["log_dropped_bytes"] = log_sizes(home, shown.job)
-    document["attempts"] = [
-        attempt_json(attempt, home, now) | {"traceback": shown.tracebacks.get(attempt.number)}
-        for attempt in shown.attempts
-    ]
+    document["attempts"] = [_attempt_json(shown, attempt, home, now) for attempt in shown.attempts]
     document["events"] = [event_json(event) for event in shown.events]
     document["hooks"] = [hook_json(hook) for hook in shown.hooks]
     if shown.run is not None:
         document["workflow"] = _run_json(shown.run, now)
     return document
+
+
+def _attempt_json(shown: _Shown, attempt: Attempt, home: Home, now: int) -> dict[str, object]:
+    document = attempt_json(attempt, home, now)
+    document["traceback"] = shown.tracebacks.get(attempt.number)
+    if shown.job.kind is JobKind.FUNCTION:
+        _drop_absent(document)
+    return document
+
+
+def _drop_absent(document: dict[str, object]) -> None:
+    """Files are named if they are there: a function that prints nothing leaves none."""
+    for key in ("directory", "log_path"):
+        if key in document and not os.path.exists(str(document[key])):
+            document[key] = None
 
 
 def _print_job(call: Invocation, shown: _Shown) -> None:
@@ -261,7 +277,10 @@ def _print_job(call: Invocation, shown: _Shown) -> None:
     home, now, job = call.home(), call.clock.now_ms(), shown.job
     written, dropped = log_sizes(home, job)
     call.print(f"job {job.id}")
+    absent = job.kind is JobKind.FUNCTION and not os.path.exists(home.attempt(job.id, job.attempt))
     for label, text in job_fields(job, home, now):
+        if absent and label in ("directory", "log"):
+            continue  # a function that prints nothing leaves no files
         call.print(f"  {label:<13} {text}")
     if written:
         call.print(f"  {'log size':<13} {log_size_text(written, dropped)}")
