@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE = 500
 LONGEST_ITEM = 200
 LARGEST_RESULT = 1 << 20
+_ROUNDING = 1e-6
+"""What arithmetic may add to a percentage."""
 
 
 class Cancelled(BaseException):
@@ -96,10 +98,16 @@ def advance(count: int = 1, message: str | None = None) -> None:
 
 
 def progress(percent: float | None = None, message: str | None = None) -> None:
-    """The job is at ``percent`` (0 to 100), or says ``message``, or both."""
+    """The job is at ``percent`` (0 to 100), or says ``message``, or both.
+
+    Raises:
+        ValueError: ``percent`` is no number from 0 to 100.
+    """
     said: dict[str, object] = {}
     if percent is not None:
         said["percent"] = min(100.0, max(0.0, float(percent)))
+        if not -_ROUNDING <= float(percent) <= 100.0 + _ROUNDING:
+            raise ValueError(f"progress is a percentage from 0 to 100, not {percent!r}")
     if message is not None:
         said["message"] = _cut(message)
     if said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from jobctl.actions.supervisors import running_supervisor
+from jobctl.actions.tracebacks import shown_traceback
 from jobctl.clock import Milliseconds
 from jobctl.model.batches import Batch
 from jobctl.model.events import Entity, EventKind
@@ -12,6 +13,7 @@ from jobctl.model.explanations import Cause, Facts, ResourceFacts, explain
 from jobctl.model.jobs import Job
 from jobctl.model.queues import Queue
 from jobctl.model.states import JobKind
+from jobctl.model.tracebacks import last_own_line
 from jobctl.store import Store
 from jobctl.views.instants import wall
 
@@ -52,6 +54,7 @@ def facts_of(store: Store, job: Job, now: Milliseconds) -> Facts:
         batch=_batch(store, job),
         next_start_at=next_start,
         cancel_reason=blockers.cancel_reason(job.id) or _told_reason(store, job),
+        place=None if waits else last_own_line(shown_traceback(store, job)),
         instants={at: wall(at) for at in (job.eligible_at, next_start) if at is not None},
     )
 

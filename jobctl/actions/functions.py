@@ -167,6 +167,11 @@ def unknown_function(name: str, found: Inspected) -> BadInputError:
     known = [one.name for one in found.functions]
     near = near_functions(name, known)
     hint = f"did you mean {near[0]}?" if near else f"{name.partition(':')[0]} has: {_listed(known)}"
+    own = name.rpartition(":")[2]
+    if own.startswith("_"):
+        hint = "a name that begins with _ is private: declare it with @job, or call it by another name"
+    elif own[:1].isupper() and not near:
+        hint = f"classes cannot be called, functions can; {hint}"
     return BadInputError("no such function", name, hint, "E_FUNCTION")
 
 

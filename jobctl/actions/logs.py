@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jobctl.actions.changes import ChangeWatch
+from jobctl.actions.tracebacks import shown_traceback
 from jobctl.errors import NotFoundError
 from jobctl.executors.holes import dropped_bytes
 from jobctl.executors.logs import LogFollower, tail_offset
@@ -81,7 +82,18 @@ def read_log(store: Store, job: Job, request: LogRequest) -> Iterator[LogEvent]:
         yield LogBegins(job.id, attempt)
         for stream, path in log_paths(store.home, job, attempt, request.stream).items():
             yield from _read_file(LogPiece(job.id, attempt, stream, b""), path, request.tail)
+        yield from _traceback(store, job, attempt, request)
     yield LogEnds(job.id, attempt)
+
+
+def _traceback(store: Store, job: Job, attempt: int, request: LogRequest) -> Iterator[LogPiece]:
+    """What Python would have printed last: a function's exception ends the job, and no program is there to show it."""
+    if request.stream == "stdout" and job.spec.split_output:
+        return
+    text = shown_traceback(store, job, attempt)
+    if text:
+        stream = "stderr" if job.spec.split_output else "output"
+        yield LogPiece(job.id, attempt, stream, text.encode("utf-8", "replace"))
 
 
 def _no_attempt(job: Job, attempt: int) -> NotFoundError:
@@ -174,7 +186,12 @@ class _Followed:
             raise _no_attempt(job, newest)
         self.over = job.status.is_terminal or (self._request.attempt or job.attempt) < job.attempt
         if self.over:
+            yield from self._traceback(job)
             self.close()
+
+    def _traceback(self, job: Job) -> Iterator[LogPiece]:
+        if self.attempt:
+            yield from _traceback(self._store, job, self.attempt, self._request)
 
     def _begin(self, job: Job, newest: int) -> Iterator[LogEvent]:
         """All attempts since the one followed, in turn; only one that was there before us is cut to its tail."""
@@ -182,6 +199,7 @@ class _Followed:
         if self._request.attempt is not None or newest < first:
             first = newest
         for attempt in range(first, newest + 1):
+            yield from self._traceback(job)
             self.close()
             tail = self._request.tail if attempt <= self._seen and not self.attempt else None
             paths = log_paths(self._store.home, job, attempt, self._request.stream)

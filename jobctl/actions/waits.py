@@ -67,4 +67,14 @@ def exit_code_of(job: Job) -> int:
         return 124
     if job.status is JobStatus.CANCELLED:
         return 128 + signal.SIGTERM
-    return job.exit_code if job.exit_code else REFUSED
+    if job.exit_code:
+        return job.exit_code
+    return REFUSED if job.signal is None else 128 + _number_of(job.signal)
+
+
+def _number_of(name: str) -> int:
+    """``SIGKILL`` is 9; a real-time signal without a name of its own is stored as ``SIG40``."""
+    try:
+        return int(signal.Signals[name])
+    except KeyError:
+        return int(name.removeprefix("SIG"))

@@ -161,6 +161,10 @@ class TaskOrchestrator:
         said = {key: value for key, value in given.items() if key in _OF_TASKS}
         job = {key: value for key, value in given.items() if key not in _OF_TASKS}
         script = _script(script_path)
+        if isinstance(args, str | bytes):
+            raise BadInputError(
+                "args is one text", str(plain(args)), "give a list: ['a', 'b']", "E_ARGUMENTS"
+            )
         words = [str(plain(word)) for word in args]
         reasons: tuple[str, ...] = ()
         if pattern is None:
@@ -228,7 +232,9 @@ class TaskOrchestrator:
         self, script: str, args: list[str], said: dict[str, Any], job: dict[str, Any]
     ) -> dict[str, Any]:
         if not said.get("arg_lists"):
-            raise BadInputError("nothing to run at once", hint="give arg_lists", code="E_ITEMS")
+            empty = said.get("arg_lists") is not None
+            hint = "arg_lists is empty: give one list of arguments a run" if empty else "give arg_lists"
+            raise BadInputError("nothing to run at once", hint=hint, code="E_ITEMS")
         if not self.client.supervisor_runs():
             hint = "start one with: jobctl up, or in a program: with api.supervisor()"
             raise SupervisorDownError("no supervisor for", self.client.home, hint)

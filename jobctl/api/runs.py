@@ -16,6 +16,7 @@ from jobctl.actions.changes import POLL_SECONDS
 from jobctl.actions.logs import LogRequest
 from jobctl.actions.requests import JobRequest, request_document
 from jobctl.actions.supervisors import supervisor_runs
+from jobctl.actions.tracebacks import shown_traceback
 from jobctl.actions.waits import exit_code_of
 from jobctl.api.interruptions import Interruption, Interrupts, cancel_unless_ended
 from jobctl.api.job_submits import JobSubmits
@@ -89,11 +90,12 @@ def run_request(client: JobSubmits, request: JobRequest, hooks: Hooks) -> Finish
     finally:
         if child is not None:
             child.close()
-    return finished(client.job(job_id))
+    job = client.job(job_id)
+    return finished(job, shown_traceback(connections.store(), job.record))
 
 
-def finished(job: Job) -> Finished:
-    """An ended job with what its newest attempt printed."""
+def finished(job: Job, traceback: str = "") -> Finished:
+    """An ended job with what its newest attempt printed, and how the exception came about that ended it."""
     texts, truncated = {"stdout": "", "stderr": ""}, False
     names = texts if job.record.spec.split_output else ["output"]
     for stream in names if job.attempt else ():
@@ -101,7 +103,7 @@ def finished(job: Job) -> Finished:
         content, cut = read_head(path, CAPTURE_BYTES)
         truncated = truncated or cut
         texts["stdout" if stream == "output" else stream] = content.decode("utf-8", "replace")
-    return Finished(job, exit_code_of(job.record), texts["stdout"], texts["stderr"], truncated)
+    return Finished(job, exit_code_of(job.record), texts["stdout"], texts["stderr"] + traceback, truncated)
 
 
 class _Watched:

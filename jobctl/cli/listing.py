@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from jobctl.model.attempts import Attempt
 from jobctl.model.durations import parse_duration
 from jobctl.model.events import Entity, Event
 from jobctl.model.filters import JobFilter, SortKey
+from jobctl.model.homes import Home
 from jobctl.model.jobs import Job
 from jobctl.model.names import parse_whole
 from jobctl.model.selectors import parse_job_id, parse_selector
@@ -242,11 +244,10 @@ def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
 
     home, now = call.home(), call.clock.now_ms()
     document = job_json(shown.job, home, now)
+    if shown.job.kind is JobKind.FUNCTION:
+        _drop_absent(document)
     document["log_bytes"], document["log_dropped_bytes"] = log_sizes(home, shown.job)
-    document["attempts"] = [
-        attempt_json(attempt, home, now) | {"traceback": shown.tracebacks.get(attempt.number)}
-        for attempt in shown.attempts
-    ]
+    document["attempts"] = [_attempt_json(shown, attempt, home, now) for attempt in shown.attempts]
     document["events"] = [event_json(event) for event in shown.events]
     document["hooks"] = [hook_json(hook) for hook in shown.hooks]
     if shown.run is not None:
@@ -254,12 +255,32 @@ def _document(call: Invocation, shown: _Shown) -> dict[str, object]:
     return document
 
 
+def _attempt_json(shown: _Shown, attempt: Attempt, home: Home, now: int) -> dict[str, object]:
+    document = attempt_json(attempt, home, now)
+    document["traceback"] = shown.tracebacks.get(attempt.number)
+    if shown.job.kind is JobKind.FUNCTION:
+        _drop_absent(document)
+    return document
+
+
+def _drop_absent(document: dict[str, object]) -> None:
+    """Files are named if they are there: a function that prints nothing leaves none."""
+    for key in ("directory", "log_path"):
+        if key in document and not os.path.exists(str(document[key])):
+            document[key] = None
+
+
 def _print_job(call: Invocation, shown: _Shown) -> None:
     from jobctl.views.events import event_line
 
     home, now, job = call.home(), call.clock.now_ms(), shown.job
     written, dropped = log_sizes(home, job)
-    fields = job_fields(job, home, now)
+    absent = job.kind is JobKind.FUNCTION and not os.path.exists(home.attempt(job.id, job.attempt))
+    fields = [
+        (label, text)
+        for label, text in job_fields(job, home, now)
+        if not absent or label not in ("directory", "log")  # a function that prints nothing leaves no files
+    ]
     if written:
         fields.append(("log size", log_size_text(written, dropped)))
     fields += [

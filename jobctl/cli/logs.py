@@ -24,6 +24,7 @@ from jobctl.actions.logs import (
     read_log,
 )
 from jobctl.actions.selections import selected_jobs
+from jobctl.actions.tracebacks import shown_traceback
 from jobctl.cli.complete import complete_jobs, complete_words
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import note_without_supervisor, one_of
@@ -161,7 +162,10 @@ def _note_unsplit(call: Invocation, jobs: list[Job], request: LogRequest) -> Non
 def _note_empty(call: Invocation, store: Store, job: Job, request: LogRequest) -> None:
     if not job.attempt:
         call.note(f"job {job.id} has not started; it is {job.status.value}")
-    elif not log_exists(store.home, job, request.attempt or job.attempt):
+    elif not (
+        log_exists(store.home, job, request.attempt or job.attempt)
+        or shown_traceback(store, job, request.attempt)
+    ):
         call.note(f"no output of job {job.id} is kept")
 
 

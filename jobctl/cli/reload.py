@@ -39,9 +39,11 @@ def reload(call: Invocation) -> None:
     for change in changes:
         call.print(printable(str(change)))
     if not changes:
-        call.print("nothing to change")
+        call.print("nothing to change" + (" in queues, jobs, schedules and daemons" if told else ""))
     if told:
-        call.print("the supervisor reads its settings again")
+        call.print(
+            "the supervisor reads its settings again, and its workers are replaced: changed code counts"
+        )
 
 
 def _json(change: Change) -> dict[str, object]:

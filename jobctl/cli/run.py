@@ -19,6 +19,7 @@ from jobctl.actions.requests import JobRequest
 from jobctl.actions.spools import spool_standard_input, unspool
 from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import supervisor_runs, wake
+from jobctl.actions.tracebacks import shown_traceback
 from jobctl.actions.waits import exit_code_of
 from jobctl.cli.call_options import CallOptions
 from jobctl.cli.complete import complete_definition_words
@@ -44,7 +45,7 @@ from jobctl.model.states import JobId, JobStatus
 from jobctl.store import Store
 from jobctl.store.database import CALLER_TIMEOUT_SECONDS, SUPERVISOR_TIMEOUT_SECONDS
 from jobctl.views.jobs import job_json
-from jobctl.views.text import printable
+from jobctl.views.text import printable, printable_lines
 
 CAPTURE_BYTES = 10 << 20
 """What ``--json`` shows of each stream."""
@@ -121,7 +122,9 @@ def _run(call: Invocation, store: Store, said: JobRequest, definition: list[str]
         raise StateConflictError("the job was removed while it ran", job_id)
     if call.json:
         _print_json(call, store, job)
-    elif why := _jobctls_own_doing(job):
+        return exit_code_of(job)
+    _write(2, printable_lines(shown_traceback(store, job).encode("utf-8", "replace")).encode())
+    if why := _jobctls_own_doing(job):
         call.note(f"jobctl: job {job.id}: {printable(why)}")
     return exit_code_of(job)
 
@@ -225,7 +228,7 @@ class _Output:
             if self._follower is not None:
                 self._drain(self._follower)
             following = self._home.attempt(self._job_id, self._attempt + 1)
-            if not os.path.exists(f"{following}/stdout.log"):
+            if not any(os.path.exists(f"{following}/{name}.log") for name in ("stdout", "stderr")):
                 return
             if self._follower is not None:
                 self._drain(self._follower)  # what came between the last read and the next attempt
@@ -357,6 +360,7 @@ def _print_json(call: Invocation, store: Store, job: Job) -> None:
         path = f"{store.home.attempt(job.id, job.attempt)}/{stream}.log"
         content, cut = read_head(path, CAPTURE_BYTES)
         truncated = truncated or cut
-        document[stream] = content.decode("utf-8", "replace")
+        traceback = shown_traceback(store, job) if stream == "stderr" else ""
+        document[stream] = content.decode("utf-8", "replace") + traceback
     document["truncated"] = truncated
     call.print_json(document)

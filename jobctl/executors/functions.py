@@ -113,6 +113,14 @@ class WorkerDirectory:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def read_importing(self) -> str | None:
+        """The module that the worker was about to import for a job when it ended, if it was."""
+        try:
+            with open(os.open(f"{self.path}/importing", _READ), "rb") as file:
+                return file.read(1000).decode("utf-8", "replace") or None
+        except OSError:
+            return None
+
     def last_words(self) -> str:
         """The end of what the interpreter itself said: why it could not start."""
         try:

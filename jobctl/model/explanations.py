@@ -66,6 +66,8 @@ class Facts:
     next_start_at: int | None = None
     """When the rate of the queue allows the next start."""
     cancel_reason: str | None = None
+    place: str | None = None
+    """Where in the code the exception came from that ended it."""
     instants: Mapping[int, str] = field(default_factory=dict)
 
     def at(self, instant: int) -> str:
@@ -251,6 +253,8 @@ def _ended(facts: Facts) -> Iterator[Cause]:
         yield Cause("attempts", f"{job.attempts_used} of {job.max_attempts} attempts were used")
     if job.error and job.reason != Reason.SPAWN_ERROR:
         yield Cause("error", job.error)
+    if facts.place is not None:
+        yield Cause("place", f"raised at {facts.place}", {"place": facts.place})
 
 
 def _end(facts: Facts) -> Cause:

@@ -123,7 +123,11 @@ def near_functions(name: str, known: Collection[str]) -> list[str]:
     """The known functions that ``name`` may have been meant as."""
     from difflib import get_close_matches  # only on the way to an error
 
-    return get_close_matches(name[:120], known, 1)
+    module, _, function = name[:120].rpartition(":")
+    beside = {one.rpartition(":")[2]: one for one in known if one.rpartition(":")[0] == module}
+    if beside:  # what they have in common, the module, would make any two alike
+        return [beside[one] for one in get_close_matches(function, beside, 1, 0.7)]
+    return get_close_matches(name[:120], known, 1, 0.75)
 
 
 def _declaration(declared: Mapping[str, Any], document: Mapping[str, Any]) -> Declaration:

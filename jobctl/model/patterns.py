@@ -165,7 +165,7 @@ _COMMANDS = {
     TaskPattern.LONG_RUNNING: 'jobctl logs -f "$(jobctl submit -q -- CMD …)"',
     TaskPattern.CONCURRENT: "jobctl batch --max-parallel {need.parallel} -- CMD … {{}} ::: ITEM …",
     TaskPattern.FIRE_AND_FORGET: "jobctl submit -- CMD …",
-    TaskPattern.POOLED: f"jobctl submit --call {WARM_FUNCTION} --arg script=SCRIPT.py",
+    TaskPattern.POOLED: f'jobctl submit --cwd "$PWD" --call {WARM_FUNCTION} --arg script="$PWD/SCRIPT.py"',
 }
 
 

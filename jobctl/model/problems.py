@@ -9,6 +9,7 @@ from jobctl.errors import BadFileError
 
 MOST_SHOWN = 50
 _WIDEST = 100
+_SHORT = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +65,8 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """``did you mean X?`` for the nearest of the known words, else the list of them."""
     from difflib import get_close_matches  # only on the way to an error
 
-    near = get_close_matches(word.lower()[:60].replace("-", "_"), known, 1)
+    cutoff = 0.75 if len(word) <= _SHORT else 0.6  # two of three letters alike mean nothing
+    near = get_close_matches(word.lower()[:60].replace("-", "_"), known, 1, cutoff)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
 
 

@@ -134,7 +134,9 @@ class FunctionAttempt(ActiveAttempt):
             return AttemptEnd(Outcome.LOST, Reason.LOST, error=error)
         name = signal_name(-status)
         how = f"exit code {status}" if name is None else f"signal {-status}, {name}"
-        error = f"the worker process ended ({how}) while it ran this job"
+        module = self.worker.directory.read_importing()
+        doing = "it ran this job" if module is None else f"it imported {module}, before the function began"
+        error = f"the worker process ended ({how}) while {doing}"
         reason = Reason.EXIT if name is None else Reason.SIGNAL
         code = status if status > 0 else None
         return AttemptEnd(Outcome.FAILED, reason, code, name, error)

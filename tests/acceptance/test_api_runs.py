@@ -103,6 +103,10 @@ def test_functions_and_scripts_run_in_a_warm_worker(supervised: tuple[Client, Si
     pooled = TaskOrchestrator(client).execute("where.py", ["a b"], high_frequency=True)
     assert (pooled.pattern, pooled.exit_code, pooled.stdout) == (TaskPattern.POOLED, 0, "hi\n")
     assert pooled.value == [str(site.root), "a b"]
+    (site.root / "bad.py").write_text("raise ValueError('no good')\n")
+    failed = TaskOrchestrator(client).execute("bad.py", high_frequency=True)
+    assert (failed.exit_code, failed.stderr.splitlines()[-1]) == (1, "ValueError: no good")
+    assert 'bad.py", line 1' in failed.stderr
 
 
 def test_an_exception_in_the_block_stops_what_runs(client: Client, site: Site) -> None:
@@ -270,6 +274,10 @@ def test_what_does_not_go_with_a_pattern_is_refused(client: Client, site: Site) 
         orchestrator.execute("script.py", pattern=TaskPattern.PERIODIC)
     with pytest.raises(BadInputError, match="nothing to run at once"):
         orchestrator.execute("script.py", pattern=TaskPattern.CONCURRENT)
+    with pytest.raises(BadInputError, match="arg_lists is empty"):
+        orchestrator.execute("script.py", arg_lists=[], pattern=TaskPattern.CONCURRENT)
+    with pytest.raises(BadInputError, match="args is one text"):
+        orchestrator.execute("script.py", "abc")
     with pytest.raises(BadInputError):
         orchestrator.execute("script.py", expected_duration_seconds=-1)
     assert client.list() == []

@@ -37,6 +37,23 @@ def test_the_exit_code_is_the_jobs(site: Site, words: tuple[str, ...], code: int
     assert run_cli("run", *words, home=site.home.path).code == code
 
 
+def test_a_function_that_dies_or_fails_says_so_as_a_program_does(site: Site) -> None:
+    Path(site.home.path, "jobctl.yaml").write_text("settings: {modules: [dying]}\n")
+    Path(site.home.path, "dying.py").write_text(
+        "import os\ndef die():\n    os.write(2, b'last words\\n')\n    os.kill(os.getpid(), 9)\n"
+        "def fail():\n    raise ValueError('no good')\n"
+    )
+    died = run_cli("run", "--call", "dying:die", home=site.home.path)
+    assert (died.code, died.out, died.err.splitlines()[0]) == (137, "", "last words")
+    failed = run_cli("run", "--call", "dying:fail", home=site.home.path)
+    assert (failed.code, failed.out) == (1, "")
+    assert failed.err.startswith("Traceback")
+    assert 'dying.py", line 6, in fail' in failed.err
+    private = run_cli("submit", "--call", "dying:_own", home=site.home.path)
+    assert private.code == 2
+    assert "is private" in private.err
+
+
 def test_the_exit_code_is_the_jobs_under_a_supervisor_too(site: Site) -> None:
     site.up()
     for words, code in ((("--", "true"), 0), (("--shell", "exit 7"), 7), (("--", "no-such-program"), 127)):

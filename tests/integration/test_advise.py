@@ -23,7 +23,12 @@ def jobctl(tmp_path: object, capsys: pytest.CaptureFixture[str], monkeypatch: py
         ("--duration 2h --result", "job", "long_running", 'jobctl logs -f "$(jobctl submit -q -- CMD …)"'),
         ("--stream", "job", "long_running", 'jobctl logs -f "$(jobctl submit -q -- CMD …)"'),
         ("--count 500", "job", "concurrent", "jobctl batch --max-parallel 4 -- CMD … {} ::: ITEM …"),
-        ("--rate 5/s", "job", "pooled", "--call jobctl.builtin_functions.scripts:run_script --arg script="),
+        (
+            "--rate 5/s",
+            "job",
+            "pooled",
+            '--cwd "$PWD" --call jobctl.builtin_functions.scripts:run_script --arg script="$PWD/SCRIPT.py"',
+        ),
         ("--rate 1/min", "job", "fire_and_forget", "jobctl submit"),
         ("--recurring", "schedule", "periodic", "jobctl schedule add NAME --every 1h -- CMD …"),
         ("--recurring --steps 4", "schedule", "periodic", "-- jobctl workflow run FILE.yaml --wait"),

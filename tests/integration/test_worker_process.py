@@ -65,7 +65,12 @@ def test_a_function_takes_json_and_its_result_is_json(
         ),
         ("add", {"a": 1, "x": 1}, "TypeError: add() got an unexpected keyword argument 'x'"),
         ("converted", {"path": "a", "speed": "x"}, "ValueError: argument speed: 'x' is not a valid Speed"),
-        ("nothing", {}, "TargetError: module tests.support.hostile_functions has no function nothing"),
+        (
+            "nothing",
+            {},
+            "TargetError: module tests.support.hostile_functions has no function nothing; "
+            "this worker loaded it before: if the function is new there, jobctl reload",
+        ),
         ("Speed.FAST", {}, "TargetError: tests.support.hostile_functions:Speed.FAST is a Speed, no function"),
         ("give", {"kind": "nan"}, "result is not JSON: nan is not a JSON number"),
         ("give", {"kind": "set"}, "result is not JSON: set is no JSON type"),

@@ -77,8 +77,14 @@ def test_what_is_reported_is_what_is_read(job: Path) -> None:
     assert found.item_errors == (("a b", "KeyError: 'x'"),)
 
 
-@pytest.mark.parametrize(("percent", "kept"), [(-5, 0.0), (50, 50.0), (1e9, 100.0)])
-def test_percent_is_held_between_0_and_100(job: Path, percent: float, kept: float) -> None:
+@pytest.mark.parametrize("percent", [-1, 101, float("nan"), float("inf")])
+def test_what_is_no_percentage_is_refused(job: Path, percent: float) -> None:
+    with pytest.raises(ValueError, match="from 0 to 100"):
+        context.progress(percent)
+
+
+@pytest.mark.parametrize(("percent", "kept"), [(-1e-9, 0.0), (50, 50.0), (100.0000001, 100.0)])
+def test_what_arithmetic_adds_to_a_percentage_is_cut_off(job: Path, percent: float, kept: float) -> None:
     context.progress(percent, "x" * 10_000)
     found = progress_of(job)
     assert (found.percent, len(found.message or "")) == (kept, 500)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from jobctl.executors.worker.orders import Order
     from jobctl.executors.worker.outputs import Outputs
     from jobctl.executors.worker.surroundings import Surroundings
+    from jobctl.executors.worker.targets import Target
 
 _UNSET = object()
+_OLDER = "; this worker loaded it before: if the function is new there, jobctl reload"
 
 
 class Verdict:
@@ -181,12 +183,22 @@ class Attempts:
         cancellation = self._cancellation
         cancellation.inside = True
         cancellation.check()
-        value = copy_context().run(find_target(document["function"]).call, document["args"])
+        value = copy_context().run(self._target(document["function"]).call, document["args"])
         if hasattr(type(value), "__await__"):
             loop = self._event_loop()
             cancellation.loop = loop
             value = loop.run_job(_awaited(value), cancellation.check)
         return value
+
+    def _target(self, name: str) -> Target:
+        module = name.partition(":")[0]
+        if module in sys.modules:
+            return find_target(name, _OLDER)
+        with self._outputs.importing(module):
+            try:
+                return find_target(name)
+            except SystemExit as error:
+                raise ImportError(f"importing {module} ends the program: exit {error.code}") from error
 
     def _exit_verdict(self, error: SystemExit) -> Verdict:
         """As Python ends on it: a number is the exit code, a text is printed and 1, nothing is success."""

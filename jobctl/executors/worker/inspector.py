@@ -15,7 +15,7 @@ from json import loads
 
 from jobctl.executors.worker.journal import encode
 from jobctl.executors.worker.targets import TargetError, find_function
-from jobctl.executors.worker.tracebacks import error_document
+from jobctl.executors.worker.tracebacks import error_document, is_ours
 from jobctl.functions import declaration_of, declared
 
 TYPE_CHECKING = False
@@ -191,7 +191,7 @@ def _line_of(error: BaseException) -> int | None:
         return error.lineno
     line, frames = None, error.__traceback__
     while frames is not None:
-        if not frames.tb_frame.f_code.co_filename.startswith("<frozen "):
+        if not is_ours(frames.tb_frame.f_code.co_filename):
             line = frames.tb_lineno
         frames = frames.tb_next
     return line

@@ -9,18 +9,19 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from jobctl.executors.worker.descriptors import lifted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _TOGETHER = ("output.log",)
 _SPLIT = ("stdout.log", "stderr.log")
+_IMPORTING = "importing"
 
 
 class _Notifying(io.FileIO):
@@ -161,6 +162,18 @@ class Outputs:
         if self.has_directory or printed:
             self._open([log.name for log in logs])
         self._target = None
+
+    @contextmanager
+    def importing(self, module: str) -> Iterator[None]:
+        """Meanwhile a file says which module is imported, should that end the process."""
+        path = f"{self._directory}/{_IMPORTING}"
+        with suppress(OSError), open(path, "w", encoding="utf-8", errors="replace") as file:
+            file.write(module)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.unlink(path)
 
     def leave(self) -> None:
         """Descriptors 1 and 2 are the worker's own again."""

@@ -95,8 +95,8 @@ class Target:
 _targets: dict[str, Target] = {}
 
 
-def find_target(name: str) -> Target:
-    """The function ``pkg.mod:func``; its module is imported now, if it was not yet.
+def find_target(name: str, hint: str = "") -> Target:
+    """The function ``pkg.mod:func``; its module is imported now, if it was not yet. ``hint`` ends what is said of none.
 
     Raises:
         TargetError: the module has no such function.
@@ -104,11 +104,11 @@ def find_target(name: str) -> Target:
     """
     found = _targets.get(name)
     if found is None:
-        found = _targets[name] = Target(find_function(name))
+        found = _targets[name] = Target(find_function(name, hint))
     return found
 
 
-def find_function(name: str) -> Callable[..., Any]:
+def find_function(name: str, hint: str = "") -> Callable[..., Any]:
     """As :func:`find_target`, without looking at its parameters."""
     module, _, path = name.partition(":")
     found: Any = import_module(module)
@@ -116,7 +116,7 @@ def find_function(name: str) -> Callable[..., Any]:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise TargetError(f"module {module} has no function {path}") from None
+            raise TargetError(f"module {module} has no function {path}{hint}") from None
     if not callable(found):
         raise TargetError(f"{name} is a {type(found).__name__}, no function")
     function: Callable[..., Any] = found

@@ -59,12 +59,13 @@ def _traceback(error: BaseException) -> str:
 
 def _users_frames(frames: TracebackType | None) -> TracebackType | None:
     """The frames from the first that is the user's."""
-    while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
+    while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
     return frames
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether the file is jobctl's own, or what Python runs on the way to user code."""
     # What is frozen on the way to user code is importlib and runpy.
     return filename.startswith((_OURS, "<frozen "))
 

@@ -176,3 +176,17 @@ def test_a_dictionary_whose_keys_no_text_makes_is_refused_where_it_is_inspected(
         TypeError, match=r"parameter x: keys of JSON are texts, from which no (bool|tuple|bytes) is"
     ):
         parameter_documents(function)
+
+
+def test_a_wrong_option_of_a_declaration_is_told_by_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("from jobctl import job\n\n@job('x', attempt=3)\ndef x(): pass\n")
+    order = {"modules": ["odd"], "functions": [], "path": [str(tmp_path)], "entry_points": False}
+    ended = subprocess.run(
+        [sys.executable, MAIN, "--inspect"],
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (error,) = json.loads(ended.stdout)["errors"]
+    assert error["line"] == 3
