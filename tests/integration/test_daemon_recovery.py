@@ -309,12 +309,16 @@ def test_what_lies_where_generations_should_stops_no_supervisor(stage: DaemonSta
 
 
 def test_a_main_process_that_nobody_reaps_has_ended(stage: DaemonStage) -> None:
-    # A zombie as under an init that does not reap: sleep was never told of its child.
-    text = "sh -c 'exit 3' & echo $!; exec sleep 1000"
+    # A zombie as under an init that does not reap: sleep was never told of its child, which ends once it is sleep.
+    gate = stage.path("gate")
+    gate.touch()
+    text = f"(while [ -e {gate} ]; do sleep 0.01; done; exit 3) & echo $!; exec sleep 1000"
     child = subprocess.Popen(["/bin/sh", "-c", text], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     main = int(child.stdout.readline())
     try:
+        wait_until(lambda: Path(f"/proc/{child.pid}/comm").read_text() == "sleep\n")
+        gate.unlink()
         wait_until(lambda: ProcessTable.read().entries[main].state == "Z")
         process = DaemonProcess(
             Generation(1),

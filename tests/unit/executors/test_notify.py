@@ -95,7 +95,8 @@ def test_what_a_daemon_says_is_summed_up(receiver: NotifyReceiver, bell: Bell, t
         pinged_at=1000.0, extend_seconds=2.5, extended_at=1000.0, watchdog_seconds=3.0, errno=2,
     )  # fmt: skip
     assert receiver.take("d") == NOTHING
-    assert 1 <= bell.rings <= 4
+    wait_until(lambda: bell.rings)  # told after the notice is kept: the barrier may answer before
+    assert bell.rings <= 4
 
 
 def test_a_flood_of_pings_wakes_nobody(receiver: NotifyReceiver, bell: Bell, tmp_path: Path) -> None:
