@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -223,14 +224,11 @@ PRELUDE = "V() { printf '%s\\0' \"$@\"; }\n"
 
 
 def run(shell: str, script: str) -> bytes:
-    done = subprocess.run(
-        [shell],
-        input=script.encode("utf-8"),
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={"PATH": "/usr/bin:/bin"},
-    )
+    with TemporaryDirectory() as directory:
+        done = subprocess.run(
+            [shell], input=script.encode("utf-8"), capture_output=True, timeout=60, check=False, cwd=directory,
+            env={"PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
     assert done.stderr == b"", (script, done.stderr)
     return done.stdout
 
@@ -297,10 +295,11 @@ def test_whatever_surrounds_a_value_no_shell_executes_it(
     for shell in SHELLS:
         whole = "exec 3>&1; PWNED() { printf '\\nRAN\\n' >&3; }; a() { :; }; cat() { :; }\n"
         body = "".join(f'(eval "$S{n}") <&-\n' for n in range(len(scripts)))
-        done = subprocess.run(
-            [shell, "-c", whole + body], capture_output=True, timeout=60, check=False,
-            env={"PATH": "/nonexistent"} | {f"S{n}": script for n, script in enumerate(scripts)},
-        )  # fmt: skip
+        with TemporaryDirectory() as directory:  # some redirect into files of odd names
+            done = subprocess.run(
+                [shell, "-c", whole + body], capture_output=True, timeout=60, check=False, cwd=directory,
+                env={"PATH": "/nonexistent"} | {f"S{n}": script for n, script in enumerate(scripts)},
+            )  # fmt: skip
         assert b"RAN" not in done.stdout.split(b"\n"), scripts
 
 
