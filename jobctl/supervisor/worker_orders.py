@@ -7,13 +7,13 @@ import os
 import sys
 
 from jobctl.actions.inspections import applied_functions
-from jobctl.configuration import configuration_path
-from jobctl.errors import BadInputError
+from jobctl.configuration import configuration_path, read_configuration
+from jobctl.errors import BadInputError, UnusableError
 from jobctl.executors.functions import WorkerOrder
 from jobctl.model.calls import Call
 from jobctl.model.specs import JobSpec
 from jobctl.model.states import WorkerId
-from jobctl.settings import Settings
+from jobctl.settings import Settings, settings_of
 from jobctl.store import Store
 from jobctl.store.transitions import Claim
 from jobctl.supervisor.environments import Secrets, resource_variables, supervisor_variables
@@ -58,10 +58,22 @@ class WorkerOrders:
         try:
             applied_functions(self._store, self.settings).function(function)
         except BadInputError as error:
-            return str(error)
+            if not self._is_allowed_by_file(function):
+                return str(error)
         if len(self._allowed) < MOST_REMEMBERED:
             self._allowed.add(function)
         return None
+
+    def _is_allowed_by_file(self, function: str) -> bool:
+        """Whether the file allows it now: who submits right after a reload may be faster than our own."""
+        try:
+            found = read_configuration(self._home)
+            if found is not None:
+                settings = settings_of(os.environ, found.over(Settings()))
+                applied_functions(self._store, settings).function(function)
+        except (BadInputError, UnusableError):
+            return False
+        return found is not None
 
     def worker(self, number: WorkerId) -> WorkerOrder:
         """How the worker is started: with the environment of this process and the secrets of the home.

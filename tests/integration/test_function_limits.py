@@ -116,6 +116,14 @@ def test_a_module_that_was_taken_off_the_list_is_not_called(stage: Stage) -> Non
     assert not ledger.exists()
 
 
+def test_a_module_that_the_file_has_just_listed_is_called(stage: Stage) -> None:
+    # Who submits right after a reload may be faster than the supervisor's own reading of the file.
+    Path(stage.home.path, "jobctl.yaml").write_text("settings: {modules: [toys]}\n")
+    job_id = call(stage, "noop")
+    finish(stage, stage.supervise(settings=Settings(max_workers=1)), job_id)
+    assert stage.job(job_id).status is JobStatus.COMPLETED
+
+
 def test_what_ended_calls_were_given_is_not_kept_by_their_worker(stage: Stage) -> None:
     supervisor = stage.supervise(settings=ONE)
     big = "secret" * 1000
