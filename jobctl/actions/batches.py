@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from jobctl.actions.admissions import check_submissions
 from jobctl.actions.hooks import add_hooks
 from jobctl.actions.requests import JobRequest
+from jobctl.actions.selections import one_job
 from jobctl.actions.submissions import SubmissionBuilder
 from jobctl.actions.supervisors import wake
 from jobctl.clock import Clock, Milliseconds
 from jobctl.errors import NotFoundError, StateConflictError
 from jobctl.model.batches import Batch, BatchSubmission, Item, item_name, items_of
 from jobctl.model.jobs import Job
+from jobctl.model.selectors import SelectorKind
 from jobctl.model.specs import OnDuplicate, Submission
 from jobctl.model.states import JobId, JobKind
 from jobctl.store import Store
@@ -89,6 +91,17 @@ def settle(store: Store, now: Milliseconds) -> None:
     ended = store.batches.settle(now)
     if ended:
         add_hooks(store, ended, now)
+
+
+def selected_batch(store: Store, text: str) -> Job:
+    """The one job that ``text`` selects, which should be a batch; ``last`` is the newest batch.
+
+    Raises:
+        BadInputError: no selector, or it selects several jobs.
+        NotFoundError: there is no such job.
+    """
+    newest = store.batches.list(1) if text == SelectorKind.LAST.value else []
+    return one_job(store, str(newest[0].job_id) if newest else text)
 
 
 def one_batch(store: Store, job_id: JobId) -> Batch:

@@ -169,7 +169,7 @@ def show(call: Invocation, job: Id) -> None:
       jobctl batch show last --json | jq .failed_items
     """
     with call.store() as store:
-        report = actions.batch_report(store, one_job(store, job))
+        report = actions.batch_report(store, actions.selected_batch(store, job))
     now = call.clock.now_ms()
     if call.json:
         document = batch_json(report.batch, report.job, now)
@@ -217,7 +217,7 @@ def retry(
       jobctl batch retry 12
     """
     with call.store() as store:
-        found = one_job(store, job)
+        found = actions.selected_batch(store, job)
         count = actions.retry_items(store, found.id, call.clock, failed_only=failed)
     if call.json:
         call.print_json({"id": found.id, "retried": count})

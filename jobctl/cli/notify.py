@@ -14,6 +14,7 @@ from jobctl.errors import BadInputError
 from jobctl.model.names import parse_whole
 from jobctl.model.notifications import NotificationPlan
 from jobctl.model.states import JobId
+from jobctl.supervisor.environments import Secrets
 from jobctl.views.notifications import notifications_json, notifications_plain
 from jobctl.views.text import printable
 
@@ -49,7 +50,10 @@ def test(call: Invocation, target: Target) -> None:
       jobctl notify test me
       jobctl notify test chat --json
     """
-    actions.send_trial(call.home(), target, os.environ)
+    home = call.home()
+    secrets = Secrets(home.secrets).variables()  # as the supervisor passes them to a delivery
+    found = {os.fsdecode(name): os.fsdecode(value) for name, value in secrets.items()}
+    actions.send_trial(home, target, {**found, **os.environ})
     if call.json:
         call.print_json({"target": target, "sent": True})
     else:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from jobctl.actions.dashboards import DashboardReader
-from jobctl.actions.selections import one_job
+from jobctl.actions.workflow_steps import one_run
 from jobctl.cli.complete import complete_words, complete_workflows
 from jobctl.cli.invocation import Invocation
 from jobctl.cli.words import one_of
@@ -63,7 +63,7 @@ def watch(
     if attached is not None:
         _ignore_signals()
     with call.store() as store:
-        run_id = one_job(store, job).id if job is not None else None
+        run_id = one_run(store, job).id if job is not None else None
         reader = DashboardReader(store, call.clock, run_id)
         if call.json:
             _stream(call, reader, seconds or 1.0)

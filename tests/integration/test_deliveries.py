@@ -130,6 +130,9 @@ def test_a_failure_reaches_a_web_hook_from_outside(
     Path(site.home.path, "jobctl.yaml").write_text(plan)
     assert calls("reload").code == 0
     calls("submit", "--name", "backup", "--shell", "exit 3")
+    tried = calls("notify", "test", "hook")
+    assert tried.code == 0, tried.err
+    assert receiver.bodies.pop()["title"].endswith("a trial from jobctl")
     listed = calls("notify", "list", "--json")
     assert json.loads(listed.out)["targets"][0]["name"] == "hook"
     up = site.up("--until-idle")

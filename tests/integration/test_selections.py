@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,16 @@ def test_every_verb_that_takes_jobs_takes_every_selector(
     outright = selector in ("1,3,5-6", "last")
     expected = {"wait": 124, "retry": 4 if outright else 0, "release": 4 if outright else 0}.get(verb, 0)
     assert ended.code == expected, ended.err
+
+
+def test_last_is_the_newest_of_what_the_verb_is_about(tmp_path: Path, calls: Calls) -> None:
+    flow = tmp_path / "flow.yaml"
+    flow.write_text("steps: [{id: ask, approve: true}]")
+    assert calls("batch", "-q", "--", "true", ":::", "a", "b").out == "1\n"
+    assert calls("workflow", "run", str(flow), "-q").out == "4\n"
+    calls("submit", "--", "true")
+    assert json.loads(calls("batch", "show", "last", "--json").out)["id"] == 1
+    assert "no item of the batch to retry: '1'" in calls("batch", "retry", "last").err
+    assert json.loads(calls("workflow", "show", "last", "--json").out)["id"] == 4
+    watched = calls("watch", "workflow", "last")
+    assert (watched.code, "ask" in watched.out) == (0, True), watched.err
