@@ -135,20 +135,8 @@ class AttemptDirectory:
         return OpenAttempt(lock=opened[-1], stdout=opened[0], stderr=opened[-2])
 
     def is_held(self) -> bool:
-        """Whether the shim lives. Shared locks on fresh descriptors: probers do not disturb one another."""
-        try:
-            fd = os.open(self.path + "/lock", _READ)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:  # no descriptors left, say: not known to be free, so it is asked again
-            return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        """Whether the shim lives."""
+        return is_lock_held(self.path + "/lock")
 
     def read_exit(self) -> ExitRecord | None:
         """The exit record, or ``None`` while it is blank or half written."""
@@ -211,6 +199,23 @@ class AttemptDirectory:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
                 raise
+
+
+def is_lock_held(path: str) -> bool:
+    """Whether a process holds the lock file. Shared locks on fresh descriptors: probers do not disturb one another."""
+    try:
+        fd = os.open(path, _READ)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # no descriptors left, say: not known to be free, so it is asked again
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def read_regular(path: str, limit: int) -> bytes | None:

@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobctl.executors.attempts import is_lock_held
 from jobctl.executors.base import MACHINE_ERRNOS, SpawnError, StartRefused
 from jobctl.executors.command import DEFAULT_PATH, resolve
 from jobctl.executors.descriptors import lower_limit_of
@@ -78,19 +79,7 @@ class WorkerDirectory:
 
     def is_held(self) -> bool:
         """Whether the worker lives."""
-        try:
-            fd = os.open(f"{self.path}/lock", _READ)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:  # no descriptors left, say: not known to be free, so it is asked again
-            return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_lock_held(f"{self.path}/lock")
 
     def write_cancel(self, token: int, why: str) -> None:
         """The worker will find which job is to end, once it is signalled."""

@@ -200,6 +200,18 @@ class ActiveAttempt:
         self.time_left = None if self.deadline is None else self.deadline - now
         self.deadline = None
 
+    def set_clock(self, now_ms: int, now: float) -> None:
+        """The time-out counts on from what has passed of it, pauses left out; that of a paused one stands still."""
+        claim = self.claim
+        if claim.spec.timeout_seconds is None:
+            return
+        until = now_ms if claim.paused_at is None else claim.paused_at
+        left = claim.spec.timeout_seconds - max(0, until - claim.started_at - claim.paused_ms) / 1000
+        if claim.paused_at is None:
+            self.deadline = now + left
+        else:
+            self.time_left = left
+
     def resumed(self, now: float) -> None:
         """Its tree goes on, with the time it had left."""
         self.pause = self.paused_at = None

@@ -146,25 +146,13 @@ class Recovery:
             return None
         attempt = ActiveAttempt(claim, directory, tree, None)
         if held:
-            self._set_clock(attempt)
+            attempt.set_clock(self._clock.now_ms(), self._clock.monotonic())
         else:
             now = self._clock.now_ms()
             attempt.has_record = record is not None
             attempt.leader_ended_at = now if record is None else min(record.ended_at_ms, now)
             attempt.cause = self._cause(claim, record, attempt.leader_ended_at)
         return attempt
-
-    def _set_clock(self, attempt: ActiveAttempt) -> None:
-        """The time-out counts on from what has passed of it, pauses left out; that of a paused one stands still."""
-        claim = attempt.claim
-        if claim.spec.timeout_seconds is None:
-            return
-        until = self._clock.now_ms() if claim.paused_at is None else claim.paused_at
-        left = claim.spec.timeout_seconds - max(0, until - claim.started_at - claim.paused_ms) / 1000
-        if claim.paused_at is None:
-            attempt.deadline = self._clock.monotonic() + left
-        else:
-            attempt.time_left = left
 
     def _cause(self, claim: Claim, record: ExitRecord | None, ended_at: int) -> Cause | None:
         """Why the dead life was ending the attempt, if it was.

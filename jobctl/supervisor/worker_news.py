@@ -107,7 +107,7 @@ class WorkerNews:
         attempt = FunctionAttempt(claim, directory, worker, leftovers, held.token)
         held.attempt = attempt
         self._watcher.add(attempt)
-        self._set_clock(attempt)
+        attempt.set_clock(self._clock.now_ms(), self._clock.monotonic())
         self.starts.append(StartFact(claim, worker.pid, adopted=not worker.is_child and not worker.gone))
         return attempt
 
@@ -116,17 +116,6 @@ class WorkerNews:
         claimed_at = held.claim.started_at
         begun_at = claimed_at if held.begun_at is None else held.begun_at
         return held.claim.begun(max(min(begun_at, self._now_ms), min(claimed_at, self._now_ms)))
-
-    def _set_clock(self, attempt: FunctionAttempt) -> None:
-        claim = attempt.claim
-        if claim.spec.timeout_seconds is None:
-            return
-        until = self._clock.now_ms() if claim.paused_at is None else claim.paused_at
-        left = claim.spec.timeout_seconds - max(0, until - claim.started_at - claim.paused_ms) / 1000
-        if claim.paused_at is None:
-            attempt.deadline = self._clock.monotonic() + left
-        else:
-            attempt.time_left = left
 
     # --- ended ---
 
